@@ -1,0 +1,158 @@
+"""Items: one instruction with its reference, how it is scored and its chance level.
+
+Every importer yields `Item`s and every later stage reads them from Parquet files of one schema (`SCHEMA`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from growthpace.errors import InputError
+from growthpace.files import write_table
+
+ROLES = ("system", "user", "assistant")
+
+SCORERS = ("letter", "true_false", "letters", "cloze", "math", "perplexity", "exact_match", "none")
+"""How an item can be scored. `none`: it only trains (an instruction with a free answer)."""
+
+
+@dataclass(frozen=True)
+class Message:
+    role: str
+    """One of ROLES."""
+    content: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One instruction with its reference answer."""
+
+    id: str
+    """Unique within a pool or suite; ranks the item in nested datasets."""
+    ability: str
+    messages: tuple[Message, ...]
+    """Turns, alternating from a user's (after an optional system message); the last is the assistant's reference."""
+    scorer: str
+    """One of SCORERS."""
+    answer: str = ""
+    """What the scorer compares with: a letter, letters such as `AC`, a phrase, a number. Empty for `none`."""
+    candidates: tuple[str, ...] = ()
+    """Answers compared by log-probability. letter: the letters; true_false: the two words; perplexity: the texts,
+    the right one first; letters: the letters that may be chosen. Empty elsewhere."""
+    chance: float = 0.0
+    """Expected grade of a uniform guesser, in [0, 1]."""
+    group: str = ""
+    """Items that share a passage or dialogue carry the same non-empty group; their errors are not independent."""
+    origin: str = ""
+    """`file:line` it was read from, for messages and audits."""
+
+
+def content_id(ability: str, messages: Iterable[Message], answer: str = "", candidates: Iterable[str] = ()) -> str:
+    """Id of an item whose publisher gave none: the first 16 hex digits of the SHA-256 of what it says.
+
+    Independent of file order; equal items get equal ids, see `numbered_repeats`.
+    """
+    content = [ability, [[m.role, m.content] for m in messages], answer, list(candidates)]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def numbered_repeats(items: Iterable[Item]) -> Iterator[Item]:
+    """Items whose content-made id occurs again get `#2`, `#3`, ... so that exact repeats stay countable.
+
+    Only for ids made by `content_id`: the repeats are equal, so which one comes first does not matter.
+    """
+    seen: Counter[str] = Counter()
+    for item in items:
+        seen[item.id] += 1
+        yield item if seen[item.id] == 1 else replace(item, id=f"{item.id}#{seen[item.id]}")
+
+
+def check_item(item: Item) -> Item:
+    """The item itself, or `InputError` naming its origin and what is wrong with it."""
+
+    def wrong(what: str):
+        return InputError(f"{item.origin or item.id}: {what}")
+
+    if not item.messages or item.messages[-1].role != "assistant":
+        last = f"its last message is by {item.messages[-1].role!r}" if item.messages else "it has no messages"
+        raise wrong(f"an item ends with the assistant's reference answer, but {last}")
+    turns = item.messages[1:] if item.messages[0].role == "system" else item.messages
+    for position, message in enumerate(turns):
+        expected = ("user", "assistant")[position % 2]
+        if message.role != expected:
+            raise wrong(f"message {position + 1} is by {message.role!r}, expected {expected!r} (turns alternate)")
+        if not message.content.strip():
+            what = "empty answer" if message.role == "assistant" else "empty message"
+            raise wrong(f"{what} (message {position + 1})")
+    if len(turns) < 2:
+        raise wrong("an item needs a user's message before the answer")
+    if item.scorer not in SCORERS:
+        raise wrong(f"unknown scorer {item.scorer!r} (allowed: {', '.join(SCORERS)})")
+    if item.scorer != "none" and not item.answer.strip():
+        raise wrong(f"empty answer for the scorer {item.scorer!r}")
+    if not 0 <= item.chance < 1:
+        raise wrong(f"chance {item.chance} is not in [0, 1)")
+    if item.scorer in ("letter", "true_false", "perplexity"):
+        if len(item.candidates) < 2:
+            raise wrong(f"the scorer {item.scorer!r} needs at least two candidates, found {len(item.candidates)}")
+        if item.answer not in item.candidates:
+            raise wrong(f"the answer {item.answer!r} is not among the candidates {list(item.candidates)}")
+    if item.scorer == "letters" and not set(item.answer) <= set(item.candidates):
+        raise wrong(f"the answer {item.answer!r} has letters that are not among {list(item.candidates)}")
+    return item
+
+
+def check_unique(items: Iterable[Item], where: str) -> list[Item]:
+    """The items as a list, each checked; `InputError` naming the first id that occurs twice and both places."""
+    known: dict[str, Item] = {}
+    for item in items:
+        check_item(item)
+        if item.id in known:
+            raise InputError(
+                f"{where}: the item id {item.id!r} occurs twice: {known[item.id].origin} and {item.origin}"
+            )
+        known[item.id] = item
+    return list(known.values())
+
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("ability", pa.string()),
+        ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("scorer", pa.string()),
+        ("answer", pa.string()),
+        ("candidates", pa.list_(pa.string())),
+        ("chance", pa.float64()),
+        ("group", pa.string()),
+        ("origin", pa.string()),
+    ]
+)
+
+
+def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any]) -> None:
+    """Writes items in the given order; `metadata` as in `files.write_table`."""
+    write_table(path, pa.Table.from_pylist([asdict(item) for item in items], schema=SCHEMA), metadata)
+
+
+def read_items(path: str | Path) -> list[Item]:
+    """The items of a Parquet file, in its order."""
+    return [
+        Item(
+            **{
+                **row,
+                "messages": tuple(Message(**message) for message in row["messages"]),
+                "candidates": tuple(row["candidates"]),
+            }
+        )
+        for row in pq.read_table(path, schema=SCHEMA).to_pylist()
+    ]
