@@ -1,0 +1,81 @@
+"""Nested datasets: which items of the pools a run trains on.
+
+Items are ranked within (source, ability) by a hash of the seed and the item's id, and a dataset takes the first of
+each. So for one source and seed the items of a volume are a subset of those of every larger volume, whatever the
+order of files, the other abilities and the other volumes (invariant 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from growthpace.data.items import Item
+from growthpace.errors import InputError
+from growthpace.study import GENERAL, Mix, Study
+
+
+def rank_key(seed: int, item_id: str) -> bytes:
+    """SHA-256 of seed and item id: the place of an item in the order of its pool."""
+    return hashlib.sha256(f"{seed}:{item_id}".encode()).digest()
+
+
+def ranked(items: Iterable[Item], seed: int) -> list[Item]:
+    """The items in the order in which datasets of growing volume take them."""
+    return sorted(items, key=lambda item: (rank_key(seed, item.id), item.id))
+
+
+def counts(study: Study, dataset: str, pool_size: Callable[[str, str], int]) -> dict[tuple[str, str], int]:
+    """How many items a dataset takes from each pool: {(source, ability): number}.
+
+    `pool_size(source, ability)` gives what a pool holds. A labelled source gives every ability the same number; an
+    unlabelled one gives its general pool. For mixes see `study.Mix`, which states the rule for remainders.
+    Raises `InputError` naming the ability, its size and what was asked for, where a pool holds too few.
+    """
+    if dataset in study.mixes:
+        wanted = _mix_counts(study, dataset, study.mixes[dataset], pool_size)
+        key = f"mixes.{dataset}"
+    else:
+        source, _, volume = dataset.rpartition("-")
+        wanted = _even(study, source, int(volume))
+        key = f"sources.{source}.volumes: {volume}"
+    for (source, ability), number in wanted.items():
+        size = pool_size(source, ability)
+        if number > size:
+            total = size * len(study.abilities) if study.sources[source].labelled else size
+            raise InputError(
+                f"{key} needs {number} items of {ability!r} from {source!r}, but its pool holds {size}"
+                + (f" (largest balanced volume for this ability: {total})" if dataset not in study.mixes else "")
+            )
+    return {pool: number for pool, number in wanted.items() if number}
+
+
+def _even(study: Study, source: str, volume: int) -> dict[tuple[str, str], int]:
+    if not study.sources[source].labelled:
+        return {(source, GENERAL): volume}
+    return {(source, ability): volume // len(study.abilities) for ability in study.abilities}
+
+
+def _mix_counts(study: Study, name: str, mix: Mix, pool_size) -> dict[tuple[str, str], int]:
+    shares = {a: pool_size(mix.source, a) if n == "all" else n for a, n in mix.shares.items()}
+    others = [ability for ability in study.abilities if ability not in shares]
+    if mix.rest == "all":
+        shares |= {ability: pool_size(mix.source, ability) for ability in others}
+    elif mix.rest == "uniform":
+        left = mix.total - sum(shares.values())
+        if left < 0:
+            raise InputError(
+                f"mixes.{name}.total: {mix.total} is below what its shares come to ({sum(shares.values())}); "
+                "raise the total or lower a share"
+            )
+        each, remainder = divmod(left, len(others))
+        shares |= {ability: each + (position < remainder) for position, ability in enumerate(others)}
+    wanted = {(mix.source, ability): shares[ability] for ability in study.abilities if ability in shares}
+    for source, number in mix.add.items():
+        wanted |= _even(study, source, number)
+    return wanted
+
+
+def select(pools: dict[tuple[str, str], list[Item]], wanted: dict[tuple[str, str], int], seed: int) -> list[Item]:
+    """The first `wanted` items of each pool in the seed's order, pools in the order of `wanted`."""
+    return [item for pool, number in wanted.items() for item in ranked(pools[pool], seed)[:number]]

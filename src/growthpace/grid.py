@@ -1,0 +1,272 @@
+"""What a study consists of: its datasets and runs, where their files lie, and what each stage's result depends on.
+
+Everything here is derived from the study alone, without looking at data or weights, so that a plan can be made on a
+machine that has neither. The Snakefile wires these; the command line's verbs find their files through them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from growthpace.errors import InputError
+from growthpace.study import GENERAL, UNTUNED, Study
+from growthpace.versions import VERSIONS
+
+SELECTED = "selected"
+"""Stands for an epoch's number in paths of suites that are evaluated at the chosen epoch only."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What one run trains on."""
+
+    name: str
+    """`{source}-{volume}`, the name of a mix, or `untuned`."""
+    kind: str
+    """grid, mix or untuned."""
+    source: str
+    """The source of a grid dataset; for a mix or `untuned`, its own name."""
+    volume: int | None
+    """Number of items; None for a mix that takes all a pool holds, so that only its manifest knows."""
+    sources: tuple[str, ...]
+    """Every source it draws from."""
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One training: model x dataset x seed."""
+
+    model: str
+    dataset: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.dataset}/seed-{self.seed}"
+
+
+class Grid:
+    """Datasets, runs and evaluations of a study, in the study's order, each once."""
+
+    def __init__(self, study: Study):
+        self.study = study
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """Every dataset by name; a mix that is `same_as` another is not among them (see `aliases`)."""
+        found = {}
+        for name, source in self.study.sources.items():
+            for volume in source.volumes:
+                dataset = Dataset(f"{name}-{volume}", "grid", name, volume, (name,))
+                found[dataset.name] = dataset
+        for name, mix in self.study.mixes.items():
+            if mix.same_as is None:
+                volume = mix.total + sum(mix.add.values()) if mix.total else None
+                found[name] = Dataset(name, "mix", name, volume, (mix.source, *mix.add))
+        return found
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Other names of datasets: {name of a mix: the dataset it is the same as}."""
+        return {name: mix.same_as for name, mix in self.study.mixes.items() if mix.same_as is not None}
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every training of the study; a dataset with two names is trained once."""
+        cells: dict[tuple[str, str], None] = {}
+        for name, source in self.study.sources.items():
+            for model in source.models or self.study.models:
+                for volume in source.volumes:
+                    cells[model, f"{name}-{volume}"] = None
+        for name, mix in self.study.mixes.items():
+            for model in mix.models or self.study.models:
+                cells[model, mix.same_as or name] = None
+        return [Run(model, dataset, seed) for model, dataset in cells for seed in self.study.seeds]
+
+    @cached_property
+    def untuned_runs(self) -> list[Run]:
+        """The base models as runs without training, where the study wants them evaluated."""
+        return [Run(model, UNTUNED, 0) for model in self.study.models] if self.study.untuned else []
+
+    def run(self, text: str) -> Run:
+        """The run written as `model/dataset/seed-N`; `InputError` with what there is if it is none of the study."""
+        for run in [*self.runs, *self.untuned_runs]:
+            if text == str(run):
+                return run
+        some = ", ".join(map(str, self.runs[:3]))
+        raise InputError(f"{text!r} is no run of the study {self.study.study} (runs are such as {some})")
+
+    def dataset_of(self, run: Run) -> Dataset:
+        """The run's dataset."""
+        if run.dataset == UNTUNED:
+            return Dataset(UNTUNED, UNTUNED, UNTUNED, 0, ())
+        return self.datasets[run.dataset]
+
+    def epochs(self, run: Run) -> int:
+        """Number of epochs a run is trained for."""
+        if run.dataset == UNTUNED:
+            return 0
+        training = self.study.training
+        return training.epochs_by_volume.get(self.datasets[run.dataset].volume, training.epochs)
+
+    def candidates(self, run: Run) -> list[int]:
+        """Epochs that selection may choose from."""
+        last = self.epochs(run)
+        first = last if self.study.selection.rule == "last" else self.study.selection.first_epoch
+        return list(range(first, last + 1))
+
+    def evaluations(self, run: Run) -> list[tuple[str, int | str]]:
+        """What a run is evaluated on: (suite, epoch), where epoch is a number or `selected`."""
+        if run.dataset == UNTUNED:
+            return [(suite, 0) for suite in self.study.suites]
+        found = []
+        for name, suite in self.study.suites.items():
+            if suite.epochs == SELECTED:
+                epochs = [SELECTED]
+            elif suite.epochs == "all":
+                epochs = list(range(1, self.epochs(run) + 1))
+            elif suite.epochs == "selectable":
+                epochs = self.candidates(run)
+            else:
+                epochs = sorted(suite.epochs)
+            found += [(name, epoch) for epoch in epochs]
+        return found
+
+    def pools(self, source: str) -> list[str]:
+        """Abilities that a source has pools for."""
+        return list(self.study.abilities) if self.study.sources[source].labelled else [GENERAL]
+
+    # --- what each stage's result depends on, as flat settings: {setting: value} ---
+
+    def pool_settings(self, source: str) -> dict[str, Any]:
+        """Settings that a source's pools depend on, besides the files they are read from."""
+        return {"code_version": VERSIONS["pool"], **_flat("items", self.study.sources[source].items), **self._world()}
+
+    def suite_settings(self, suite: str) -> dict[str, Any]:
+        """Settings that a suite's items depend on."""
+        settings = self.study.suites[suite]
+        abilities = " ".join(settings.abilities or self.study.abilities)
+        return {
+            "code_version": VERSIONS["suite"],
+            "abilities": abilities,
+            **_flat("items", settings.items),
+            **self._world(),
+        }
+
+    def dataset_settings(self, dataset: str, seed: int) -> dict[str, Any]:
+        """Settings that a dataset depends on, besides its pools."""
+        found = self.datasets[dataset]
+        settings = {"code_version": VERSIONS["dataset"], "seed": seed, "abilities": " ".join(self.study.abilities)}
+        if found.kind == "mix":
+            return settings | _flat("mix", self.study.mixes[dataset].model_copy(update={"models": None}))
+        return settings | {"source": found.source, "volume": found.volume}
+
+    def model_settings(self, model: str) -> dict[str, Any]:
+        """Settings that a base model, made ready for the study's format, depends on."""
+        settings = self.study.models[model]
+        flat = {"code_version": VERSIONS["base_model"], "format": self.study.format, **_flat("", settings)}
+        if settings.initialise:
+            flat["threads"] = self.study.threads
+            if settings.initialise.corpus == "microworld":
+                flat |= self._world()
+        return flat
+
+    def run_settings(self, run: Run) -> dict[str, Any]:
+        """Settings that a run's weights depend on, besides its base model and dataset."""
+        recipe = self.study.training.model_dump(mode="json", exclude={"save_minutes", "epochs", "epochs_by_volume"})
+        return {
+            "training_version": VERSIONS["training"],
+            "encoding_version": VERSIONS["encoding"],
+            "seed": run.seed,
+            "format": self.study.format,
+            "threads": self.study.threads,
+            "epochs": self.epochs(run),
+            **recipe,
+        }
+
+    def prediction_settings(self, suite: str) -> dict[str, Any]:
+        """Settings that predictions on a suite depend on, besides weights and items."""
+        return {
+            "prediction_version": VERSIONS["prediction"],
+            "encoding_version": VERSIONS["encoding"],
+            "format": self.study.format,
+            "threads": self.study.threads,
+            "max_new_tokens": self.study.suites[suite].max_new_tokens,
+        }
+
+    def grading_settings(self) -> dict[str, Any]:
+        """Settings that grades depend on: the version of every scorer."""
+        from growthpace.evaluation.scorers import VERSIONS as SCORER_VERSIONS
+
+        scorers = {f"scorer_{name}": version for name, version in SCORER_VERSIONS.items()}
+        return {"grading_version": VERSIONS["grading"], **scorers}
+
+    def _world(self) -> dict[str, Any]:
+        return _flat("microworld", self.study.microworld) if self.study.microworld else {}
+
+
+def _flat(prefix: str, settings: Any) -> dict[str, Any]:
+    """A section's keys as {dotted.key: value}, leaving out keys that are not set, so that Snakemake names the one
+    setting that changed. A local folder is left out too: where files lie does not matter, what they hold does."""
+    found: dict[str, Any] = {}
+    for key, value in settings.model_dump(mode="json", exclude_none=True, exclude_defaults=False).items():
+        name = f"{prefix}_{key}" if prefix else key
+        if key == "folder":
+            continue
+        if isinstance(value, dict):
+            for inner, content in value.items():
+                if isinstance(content, dict):
+                    found |= {f"{name}_{inner}_{deep}": v for deep, v in content.items()}
+                else:
+                    found[f"{name}_{inner}"] = content
+        else:
+            found[name] = value
+    return found
+
+
+class Paths:
+    """Where a study's files lie, relative to the working directory (the design's table)."""
+
+    def __init__(self, study: Study | str):
+        self.root = Path("results") / (study if isinstance(study, str) else study.study)
+
+    def pool(self, source: str, ability: str) -> Path:
+        return self.root / "data" / "pools" / source / f"{ability}.parquet"
+
+    def suite(self, suite: str) -> Path:
+        return self.root / "data" / "suites" / f"{suite}.parquet"
+
+    def dataset(self, dataset: str, seed: int | str) -> Path:
+        return self.root / "data" / "datasets" / dataset / f"seed-{seed}.parquet"
+
+    def manifest(self, dataset: str, seed: int | str) -> Path:
+        return self.dataset(dataset, seed).with_suffix(".json")
+
+    def model(self, model: str) -> Path:
+        """Folder of a base model made ready; `base.json` in it describes it."""
+        return self.root / "models" / model
+
+    def run(self, run: Run) -> Path:
+        return self.root / "runs" / str(run)
+
+    def training(self, run: Run) -> Path:
+        return self.run(run) / "training.json"
+
+    def weights(self, run: Run, epoch: int) -> Path:
+        """A checkpoint's Hugging Face folder; the base model's own for `untuned`."""
+        return self.model(run.model) if run.dataset == UNTUNED else self.run(run) / f"epoch-{epoch}"
+
+    def marker(self, run: Run, epoch: int) -> Path:
+        """Small file that says that an epoch was trained (the weights themselves are never a declared output)."""
+        return self.run(run) / f"epoch-{epoch}.json"
+
+    def prediction(self, run: Run, suite: str, epoch: int | str) -> Path:
+        return self.root / "predictions" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    def grades(self, run: Run, suite: str, epoch: int | str) -> Path:
+        return self.root / "grades" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    def selected(self, run: Run) -> Path:
+        return self.root / "selected" / run.model / run.dataset / f"seed-{run.seed}.json"

@@ -1,0 +1,25 @@
+"""The explicit code version of each stage.
+
+Results are rebuilt when a stage's version is raised, never because a source file was touched or reformatted. Raise a
+version when, and only when, a change can alter what the stage writes; the scorers have versions of their own, in
+their files.
+"""
+
+VERSIONS = {
+    "pool": 1,
+    "suite": 1,
+    "audit": 1,
+    "dataset": 1,
+    "base_model": 1,
+    "encoding": 1,
+    "training": 1,
+    "prediction": 1,
+    "grading": 1,
+    "selection": 1,
+    "collect": 1,
+    "fit": 1,
+    "compare": 1,
+    "advise": 1,
+    "figure": 1,
+    "report": 1,
+}
