@@ -65,7 +65,11 @@ class Encoder:
         return known
 
     def text(self, text: str) -> list[int]:
-        """Ids of a text by itself, without any special token added around it."""
+        """Ids of a text by itself: no special token is added around it, and none is read into what it says."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+
+    def _markup(self, text: str) -> list[int]:
+        """Ids of what a chat template wrote, special tokens included."""
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def answer(self, text: str) -> list[int]:
@@ -110,23 +114,25 @@ class Encoder:
 
     def _template_end(self) -> int:
         """The token that ends an assistant's turn in the template: the first after the answer's text."""
-        before, after = self._split([Message("user", "a"), Message("assistant", "b")])
-        if not after.startswith("b"):
-            raise InputError("this chat template changes an answer's text, so it cannot be used for tuning")
-        ids = self.text(after[1:])
+        _, _, tail = self._split([Message("user", "a"), Message("assistant", "b")])
+        ids = self._markup(tail)
         if not ids:
             raise InputError("this chat template has no token that ends an assistant's turn")
         return ids[0]
 
-    def _split(self, messages: Sequence[Message]) -> tuple[str, str]:
-        """Rendered text before and from the last (assistant's) message."""
+    def _split(self, messages: Sequence[Message]) -> tuple[str, str, str]:
+        """Rendered text before the last (assistant's) answer, the answer's text, and what follows it."""
         before, whole = self._render(messages[:-1], True), self._render(messages, False)
         if not whole.startswith(before):
             raise InputError(
                 "this chat template renders a prompt differently once it is answered (a reasoning template?), "
                 "so training and evaluation would not see the same tokens; use format: paper"
             )
-        return before, whole[len(before) :]
+        rest = whole[len(before) :]
+        for answer in (messages[-1].content, messages[-1].content.strip()):  # many templates trim
+            if rest.startswith(answer):
+                return before, answer, rest[len(answer) :]
+        raise InputError("this chat template changes an answer's text, so it cannot be used for tuning")
 
     def _template_segments(self, messages: Sequence[Message | None]):
         """(ids, learned) pieces; a final None instead of the last answer gives the prompt alone."""
@@ -135,18 +141,19 @@ class Encoder:
             if message is not None and message.role != "assistant":
                 continue
             if message is None:
-                yield self.text(self._render(messages[:position], True)[len(done) :]), False
-                return
-            before, after = self._split(messages[: position + 1])
+                before = self._render(messages[:position], True)
+            else:
+                before, answer, tail = self._split(messages[: position + 1])
             if not before.startswith(done):
                 raise InputError("this chat template rewrites earlier turns; use format: paper")
-            yield self.text(before[len(done) :]), False
-            # The answer's text is tokenised by itself, then what the template puts after it.
-            yield self.text(message.content.strip() if not after.startswith(message.content) else message.content), True
-            tail = self.text(after[len(message.content) :] if after.startswith(message.content) else "")
-            yield tail[:1], True
-            yield tail[1:], False
-            done = before + after
+            yield self._markup(before[len(done) :]), False
+            if message is None:
+                return
+            yield self.text(answer), True
+            end = self._markup(tail)
+            yield end[:1], True
+            yield end[1:], False
+            done = before + answer + tail
 
 
 def _without_system(messages: Sequence[Message]) -> list[Message]:

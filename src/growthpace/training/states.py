@@ -1,0 +1,55 @@
+"""Resumable states of a run, of which only whole ones are ever used.
+
+A state is a folder `checkpoint-{step}` that transformers' Trainer writes: weights, optimiser, scheduler, random number
+generators. It counts once `complete.json` stands in it, written last, with the size of every file; a state whose files
+do not agree with it is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from growthpace.files import read_json, write_json
+
+COMPLETE = "complete.json"
+
+
+def mark_complete(state: Path) -> None:
+    """Flushes a state's files to disk and marks it as whole."""
+    sizes = {}
+    for path in sorted(state.rglob("*")):
+        if path.is_file() and path.name != COMPLETE:
+            with open(path, "rb+") as handle:
+                os.fsync(handle.fileno())
+            sizes[str(path.relative_to(state))] = path.stat().st_size
+    write_json(state / COMPLETE, sizes)
+
+
+def is_complete(state: Path) -> bool:
+    """Whether every file of a state is there in the size it was written with."""
+    if not (state / COMPLETE).exists():
+        return False
+    return all((state / n).exists() and (state / n).stat().st_size == s for n, s in read_json(state / COMPLETE).items())
+
+
+def step_of(state: Path) -> int:
+    """Number of finished optimiser steps of a state."""
+    return int(state.name.removeprefix("checkpoint-"))
+
+
+def states(folder: Path) -> list[Path]:
+    """All state folders, whole or not, oldest first."""
+    return sorted(folder.glob("checkpoint-*"), key=step_of)
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """The newest whole state; half-written ones are removed on the way."""
+    newest = None
+    for state in states(folder):
+        if is_complete(state):
+            newest = state
+        else:
+            shutil.rmtree(state)
+    return newest
