@@ -1,0 +1,76 @@
+"""Sources side by side at equal volume, and mixes beside balanced datasets: paired differences on shared items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from growthpace.analysis.matrix import blocks
+from growthpace.analysis.uncertainty import POINTS, Term, contrast, quantile
+
+POWER = 0.8
+"""The chance of finding a difference of the minimum detectable size; the usual choice (Cohen 1988)."""
+EQUAL_VOLUME = 1.05
+"""A mix is set beside a grid dataset whose volume is within this factor of its own: a rest that does not divide leaves
+a mix a few items off (the paper's `reconstruct` adds up to 10,001)."""
+COLUMNS = [
+    "kind", "suite", "ability", "in_domain", "model", "parameters", "volume", "volume_second", "first", "second",
+    "difference", "standard_error", "df", "low", "high", "minimum_detectable", "stands", "seeds_first",
+    "seeds_second", "items", "confidence", "uncertainty",
+]  # fmt: skip
+
+
+def compare(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Every pair of sources at every volume both have, and every mix beside the grid's datasets of its volume.
+
+    A difference is `first` minus `second` in points (100 x score) for the same model, over the same items: a contrast
+    with coefficients +100 and -100, so that what an item does to both cancels and the items' share of its variance is
+    that of paired differences (Miller 2024, arXiv 2411.00640, section 4.2), clustered, plus the seeds of both sides.
+
+    minimum_detectable: (t at (1 + confidence) / 2 plus t at power 0.8) x standard_error, the true difference that a
+    comparison of this size would find four times in five. `stands`: the interval excludes 0. No correction for the
+    number of comparisons.
+
+    Columns: kind (`sources` or `mix`), suite, ability, in_domain, model, parameters, volume, volume_second (equal but
+    for mixes), first, second (dataset names), difference, standard_error, df, low, high, minimum_detectable, stands,
+    seeds_first, seeds_second, items, confidence, uncertainty. Empty where there is nothing to compare.
+    """
+    rows = []
+    for block in blocks(item_grades):
+        for kind, first, second in _pairs(block.runs):
+            columns = [block.columns(model=first["model"], dataset=side["dataset"]) for side in (first, second)]
+            terms = [Term(POINTS, columns[0]), Term(-POINTS, columns[1])]
+            estimate = contrast(block.sample, block.values, terms, block.noise)
+            low, high = estimate.interval(confidence)
+            detectable = quantile((1 + confidence) / 2, estimate.df) + quantile(POWER, estimate.df)
+            rows.append(
+                {
+                    "kind": kind, "suite": block.suite, "ability": block.ability, "in_domain": block.in_domain,
+                    "model": first["model"], "parameters": int(first["parameters"]), "volume": int(first["volume"]),
+                    "volume_second": int(second["volume"]), "first": first["dataset"], "second": second["dataset"],
+                    "difference": estimate.value, "standard_error": estimate.standard_error, "df": estimate.df,
+                    "low": low, "high": high, "minimum_detectable": detectable * estimate.standard_error,
+                    "stands": bool(low > 0 or high < 0), "seeds_first": len(columns[0]),
+                    "seeds_second": len(columns[1]), "items": len(block.items), "confidence": confidence,
+                    "uncertainty": "items and seeds" if block.noise.df else "items only",
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _pairs(runs: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.Series]]:
+    """(kind, first, second) for each comparison among the runs of a block, model by model."""
+    datasets = runs.drop_duplicates(["model", "dataset"])
+    for _, own in datasets.groupby("model", sort=False):
+        grid, mixes = own[own["kind"] == "grid"], own[own["kind"] == "mix"]
+        for _, same in sorted(grid.groupby("volume"), key=lambda pair: pair[0]):
+            for one, other in combinations(range(len(same)), 2):
+                yield "sources", same.iloc[one], same.iloc[other]
+        for _, mix in mixes.iterrows():
+            for _, of_source in grid.groupby("source", sort=False):
+                factor = np.exp(np.abs(np.log(of_source["volume"].to_numpy(float) / mix["volume"])))
+                if factor.min() <= EQUAL_VOLUME:
+                    yield "mix", mix, of_source.iloc[int(factor.argmin())]

@@ -1,0 +1,159 @@
+"""From grade files to one tidy table of scores, and the item grades that every interval is computed from.
+
+A score is the mean grade of an ability in a suite at a checkpoint, a fraction of 1. Chance stands in a column beside
+it and never in a row of its own, so that no mean can mix the two. By hand:
+
+    scores, item_grades = collect(paths, confidence=0.95)
+    write_frame("scores.parquet", scores, {"study": "demo"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from growthpace.analysis.uncertainty import (
+    Sample,
+    cluster_variance,
+    make_sample,
+    satterthwaite,
+    score_interval,
+    weighted_mean,
+)
+from growthpace.errors import InputError
+from growthpace.files import read_metadata, write_table
+
+OVERALL = "overall"
+"""The ability of rows that average a study's own abilities, each weighing the same."""
+KINDS = ("untuned", "grid", "mix")
+"""What a dataset is, in the order of all tables here."""
+CHECKPOINT = ["model", "parameters", "dataset", "kind", "source", "volume", "seed", "epoch", "selected", "suite"]
+"""The columns that name a checkpoint and the suite it answered."""
+GRADES = ["item_id", "ability", "group", "grade", "chance", "cut"]
+METADATA = ["study", *CHECKPOINT, "abilities_in_domain"]
+
+
+def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All scores of a study, and all item grades, from its grade files (one per run, epoch and suite).
+
+    Returns `(scores, item_grades)`, both in an order that does not depend on that of `paths`: models by parameters,
+    datasets untuned, grid, mixes and by volume, abilities as the study lists them, others after them, `overall` last.
+
+    scores: the columns of `CHECKPOINT`, then ability, score, standard_error (clustered over groups; NaN for a single
+    cluster), low, high (see `score_interval`, at level `confidence`), items, clusters, chance (mean of the items'
+    own; all in [0, 1]), cut (share of answers cut off at the length limit), in_domain. A row `overall` is the mean over
+    the study's own abilities and exists only where all of them are there.
+
+    item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, grade, chance, cut, in_domain and
+    abilities_in_study (how many abilities the study has of its own).
+
+    Raises `InputError` for metadata that is missing, files of different studies, one checkpoint given twice, an item
+    given twice, and grades or chances that are missing or outside [0, 1].
+    """
+    frames, seen, study = [], {}, None
+    for path in sorted(map(Path, paths)):
+        frame, own, key = _read(path)
+        if study is not None and own != study:
+            raise InputError(f"{path}: study and abilities are {own}, in other grade files {study}")
+        study = own
+        if key in seen:
+            raise InputError(f"{path}: the same run, epoch and suite as {seen[key]}")
+        seen[key] = path
+        frames.append(frame)
+    if not frames:
+        raise InputError("no grade files: nothing to collect")
+    abilities = list(study[1])
+    grades = pd.concat(frames, ignore_index=True)
+    grades["in_domain"] = grades["ability"].isin(abilities)
+    grades["abilities_in_study"] = len(abilities)
+    grades = _ordered(grades, abilities, ["item_id"])
+
+    keys = ["model", "dataset", "seed", "epoch", "suite"]
+    rows = []
+    for _, checkpoint in grades.groupby(keys, sort=False):
+        named = checkpoint.iloc[0][CHECKPOINT].to_dict()
+        rows += [{**named, **row} for row in _scores(checkpoint, abilities, confidence)]
+    return _ordered(pd.DataFrame(rows), abilities, []), grades
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
+    """A grade file as a table, its study with abilities, and the key of its checkpoint and suite."""
+    about = read_metadata(path)
+    missing = [key for key in METADATA if key not in about]
+    if missing:
+        raise InputError(f"{path}: not a grade file, its metadata lacks {', '.join(missing)}")
+    if about["kind"] not in KINDS:
+        raise InputError(f"{path}: kind is {about['kind']!r} (allowed: {', '.join(KINDS)})")
+    table = pq.read_table(path)
+    missing = [column for column in GRADES if column not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: not a grade file, it lacks the columns {', '.join(missing)}")
+    frame = table.select(GRADES).to_pandas()
+    if frame.empty:
+        raise InputError(f"{path}: holds no grades")
+    for column in ("grade", "chance"):
+        bad = ~frame[column].between(0, 1)  # NaN is between nothing
+        if bad.any():
+            first = frame[bad].iloc[0]
+            raise InputError(f"{path}: item {first['item_id']!r}: {column} is {first[column]} (allowed: 0 to 1)")
+    twice = frame.duplicated(["ability", "item_id"])
+    if twice.any():
+        raise InputError(f"{path}: item {frame[twice].iloc[0]['item_id']!r} is graded twice")
+    if OVERALL in set(frame["ability"]):
+        raise InputError(f"{path}: an ability is called {OVERALL!r}, which is reserved for the mean over abilities")
+    for position, column in enumerate(CHECKPOINT):
+        frame.insert(position, column, about[column])
+    study = (about["study"], tuple(about["abilities_in_domain"]))
+    return frame, study, tuple(about[key] for key in ("model", "dataset", "seed", "epoch", "suite"))
+
+
+def _ordered(table: pd.DataFrame, abilities: list[str], last: list[str]) -> pd.DataFrame:
+    """The table in the stated order."""
+    others = sorted(set(table["ability"]) - set(abilities) - {OVERALL})
+    rank = {ability: position for position, ability in enumerate([*abilities, *others, OVERALL])}
+    keys = table.assign(
+        _kind=table["kind"].map({kind: position for position, kind in enumerate(KINDS)}),
+        _ability=table["ability"].map(rank),
+    )
+    by = ["suite", "parameters", "model", "_kind", "source", "volume", "dataset", "seed", "epoch", "_ability", *last]
+    return table.loc[keys.sort_values(by, kind="stable").index].reset_index(drop=True)
+
+
+def _scores(checkpoint: pd.DataFrame, abilities: list[str], confidence: float):
+    """The score rows of one checkpoint in one suite."""
+    for ability, part in checkpoint.groupby("ability", sort=False):
+        yield {"ability": ability, **_score(part, confidence), "in_domain": bool(part["in_domain"].iloc[0])}
+    own = checkpoint[checkpoint["in_domain"]]
+    if set(own["ability"]) == set(abilities):
+        yield {"ability": OVERALL, **_score(own, confidence), "in_domain": True}
+
+
+def _score(part: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Mean grade over the abilities of `part`, each weighing the same, with its uncertainty."""
+    sample: Sample = make_sample(part["ability"].to_numpy(), part["group"].to_numpy())
+    grades = part["grade"].to_numpy(float)
+    variances = cluster_variance(sample, grades[:, None])[:, 0]
+    score, chance, cut = weighted_mean(sample, part[["grade", "chance", "cut"]].to_numpy(float)).tolist()
+    error = float(np.sqrt(variances.sum()))
+    df = satterthwaite(variances, sample.clusters_by_stratum - 1)
+    low, high = score_interval(score, error, df, sample.clusters, confidence)
+    return {
+        "score": score, "standard_error": error, "low": low, "high": high, "items": len(part),
+        "clusters": sample.clusters, "chance": chance, "cut": cut,
+    }  # fmt: skip
+
+
+def write_frame(path: str | Path, frame: pd.DataFrame, metadata: dict[str, Any]) -> None:
+    """Writes a pandas table as Parquet through `files.write_table`: equal tables, equal bytes."""
+    write_table(path, pa.Table.from_pandas(frame, preserve_index=False), metadata)
+
+
+def read_frame(path: str | Path) -> pd.DataFrame:
+    """What `write_frame` wrote."""
+    return pq.read_table(path).to_pandas()

@@ -1,0 +1,91 @@
+"""What can be known to be wrong with a study before any job: its data as far as they are here.
+
+`growthpace check CONFIG` reads every local file and generated world of the study once. What must be fetched from the
+hub is left to the jobs that fetch it, which make the same checks. A passed check is remembered under the study's
+settings and its files' sizes and times, so that planning again costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from growthpace.data.datasets import counts
+from growthpace.data.items import Item
+from growthpace.data.pools import local_inputs, pool_items, suite_items
+from growthpace.errors import InputError
+from growthpace.files import fingerprint, read_json, write_json
+from growthpace.grid import Grid, Paths
+from growthpace.study import Files, HubDatasetItems, Study
+from growthpace.versions import VERSIONS
+
+
+def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
+    """Reads the study's local data and returns {"items": {"sources.x/ability": n, ...}, "unchecked": [...]}.
+
+    `paths`: where to remember a passed check (nowhere when None). Raises `InputError` with every fault found, one a
+    line: a missing or broken file, duplicate ids, a volume above a pool, an ability without items.
+    """
+    files = local_inputs(study)
+    missing = [f"{key}: {path}: no such file" for key, paths_ in files.items() for path in paths_ if not path.exists()]
+    for name, model in study.models.items():
+        if model.folder is not None and not model.folder.is_dir():
+            missing.append(f"models.{name}.folder: {model.folder}: no such folder")
+    if missing:
+        raise InputError("\n".join(missing))
+    stamps = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for found in files.values() for p in found]
+    wanted = fingerprint([study.model_dump(mode="json"), stamps, VERSIONS])
+    memory = paths.root / "data" / "checked.json" if paths else None
+    if memory and memory.exists() and (known := read_json(memory))["fingerprint"] == wanted:
+        return known["result"]
+    result = _read_everything(study)
+    if memory:
+        write_json(memory, {"fingerprint": wanted, "result": result})
+    return result
+
+
+def _read_everything(study: Study) -> dict[str, Any]:
+    grid, faults = Grid(study), []
+    sizes: dict[str, int] = {}
+    unchecked = []
+
+    def read(key: str, reader) -> list[Item]:
+        try:
+            return reader()
+        except InputError as error:
+            faults.append(str(error))
+            return []
+
+    for source, settings in study.sources.items():
+        if _remote(settings.items):
+            unchecked.append(f"sources.{source}")
+            continue
+        for ability in grid.pools(source):
+            items = read(source, lambda s=source, a=ability: pool_items(study, s, a))
+            sizes[f"sources.{source}/{ability}"] = len(items)
+    for suite, settings in study.suites.items():
+        if _remote(settings.items):
+            unchecked.append(f"suites.{suite}")
+            continue
+        items = read(suite, lambda s=suite: suite_items(study, s))
+        sizes |= {f"suites.{suite}/{a}": n for a, n in Counter(item.ability for item in items).items()}
+    if not faults:
+        for dataset, found in grid.datasets.items():
+            if any(f"sources.{source}" in unchecked for source in found.sources):
+                continue
+            try:
+                counts(study, dataset, lambda source, ability: sizes[f"sources.{source}/{ability}"])
+            except InputError as error:
+                faults.append(str(error))
+    if faults:
+        raise InputError("\n".join(dict.fromkeys(faults)))
+    return {"items": sizes, "unchecked": unchecked}
+
+
+def _remote(items: Any) -> bool:
+    """Whether items must be fetched before they can be looked at."""
+    from pathlib import Path
+
+    if isinstance(items, HubDatasetItems):
+        return not Path(items.name).is_dir()
+    return isinstance(items, Files) and items.hub is not None

@@ -1,0 +1,275 @@
+"""The command line: one verb per stage, so that every job of a workflow can be repeated by hand from its log.
+
+A verb imports its stage only when it runs: `growthpace --help` needs no torch and no pandas.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from growthpace.errors import InputError
+from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, Busy, Stopped
+
+app = typer.Typer(
+    help=__doc__.splitlines()[0],
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Argument(help="the study's config file, such as config/demo.yaml")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="MODEL/DATASET/seed-N")]
+Cores = Annotated[int, typer.Option(help="processor cores to use")]
+USERS, STAGES = "For you", "Stages (what the workflow's jobs call)"
+
+
+def main() -> None:
+    """Runs the command line; bad input becomes one message and a documented exit code (see `interruptible`)."""
+    try:
+        app()
+    except InputError as error:
+        print(f"growthpace: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except Stopped as stopped:
+        print(f"growthpace: {stopped}", file=sys.stderr)
+        sys.exit(STOPPED)
+    except Busy as busy:
+        print(f"growthpace: {busy}", file=sys.stderr)
+        sys.exit(BUSY)
+
+
+def report(line: str) -> None:
+    """One line of progress."""
+    print(line, flush=True)
+
+
+def _open(config: Path):
+    from growthpace.grid import Paths
+    from growthpace.study import load_study
+
+    study = load_study(config)
+    return study, Paths(study)
+
+
+def _epoch(text: str) -> int | str:
+    from growthpace.grid import SELECTED
+
+    if text != SELECTED and not text.isdecimal():
+        raise InputError(f"epoch: {text!r} is neither a number nor {SELECTED!r}")
+    return text if text == SELECTED else int(text)
+
+
+# --- what users call --------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=USERS)
+def check(config: Config):
+    """Validate a study: its config and all of its data that is on this machine."""
+    from growthpace.checks import check_study
+    from growthpace.grid import Grid
+
+    study, _ = _open(config)
+    found = check_study(study)
+    for key, number in found["items"].items():
+        report(f"{key}: {number:,} items")
+    for key in found["unchecked"]:
+        report(f"{key}: on the hub, checked when it is fetched")
+    grid = Grid(study)
+    report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
+
+
+@app.command(rich_help_panel=USERS)
+def run(
+    config: Config,
+    cores: Cores = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="show what would be done and why")] = False,
+):
+    """Run a study on this machine, doing only what is missing."""
+    from growthpace.local import run_study
+
+    sys.exit(run_study(config, cores, dry_run, report))
+
+
+@app.command(rich_help_panel=USERS)
+def demo(cores: Cores = 2):
+    """Run the embedded study and print where its report is."""
+    from growthpace.local import run_study
+
+    sys.exit(run_study(Path("config/demo.yaml"), cores, False, report))
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=STAGES)
+def spec(config: Config, stage: str, name: Annotated[str, typer.Argument()] = ""):
+    """Write the small file of settings that a run, the predictions on a suite, or all grades depend on."""
+    from growthpace.files import write_json
+    from growthpace.specs import spec_of
+
+    study, paths = _open(config)
+    path, settings = spec_of(study, paths, stage, name)
+    write_json(path, settings)
+
+
+@app.command(rich_help_panel=STAGES)
+def pool(config: Config, source: str, ability: str):
+    """Bring the items of a source for an ability into one form."""
+    from growthpace.data.pools import make_pool
+
+    study, paths = _open(config)
+    report(f"pool {source}, {ability}: {make_pool(study, source, ability, paths):,} items")
+
+
+@app.command(rich_help_panel=STAGES)
+def suite(config: Config, name: str):
+    """Bring the items of a suite into one form."""
+    from growthpace.data.pools import make_suite
+
+    study, paths = _open(config)
+    report(f"suite {name}: {make_suite(study, name, paths):,} items")
+
+
+@app.command(rich_help_panel=STAGES)
+def audit(config: Config):
+    """Look for leaks, duplicates and odd lengths in pools and suites."""
+    from growthpace.data.audit import write_audit
+    from growthpace.data.pools import read_pools, read_suites
+
+    study, paths = _open(config)
+    found = write_audit(
+        study.study, read_pools(study, paths), read_suites(study, paths), paths.root / "data" / "audit.parquet"
+    )
+    report(f"audit: {found}")
+
+
+@app.command(rich_help_panel=STAGES)
+def dataset(config: Config, name: str, seed: int):
+    """Select a nested dataset from the pools."""
+    from growthpace.data.pools import make_dataset
+
+    study, paths = _open(config)
+    report(f"dataset {name}, seed {seed}: {make_dataset(study, name, seed, paths)['items']:,} items")
+
+
+@app.command("base-model", rich_help_panel=STAGES)
+def base_model(config: Config, model: str):
+    """Fetch or make a base model and give it the tokens that the study's format needs."""
+    from growthpace.models.base import make_ready
+
+    study, paths = _open(config)
+    described = make_ready(study, model, paths.model(model), report)
+    report(f"base model {model}: {described['parameters']:,} parameters, from {described['origin']}")
+
+
+@app.command(rich_help_panel=STAGES)
+def train(config: Config, name: RunName):
+    """Train a run, or go on with it where it was stopped."""
+    from growthpace.grid import Grid
+    from growthpace.specs import check_spec
+    from growthpace.training.run import train as train_run
+
+    study, paths = _open(config)
+    check_spec(study, paths, "run", name)
+    found = train_run(study, Grid(study).run(name), paths, report)
+    report(f"train {name}: {found['steps']} steps in {found['seconds']:.1f} s, last loss {found['loss'][-1]:.3f}")
+
+
+@app.command(rich_help_panel=STAGES)
+def predict(config: Config, name: RunName, suite: str, epoch: str):
+    """Let a checkpoint answer a suite (EPOCH is a number or `selected`)."""
+    from growthpace.evaluation.predict import predict as predict_suite
+    from growthpace.grid import Grid
+    from growthpace.specs import check_spec
+
+    study, paths = _open(config)
+    check_spec(study, paths, "predict", suite)
+    predict_suite(study, Grid(study).run(name), suite, _epoch(epoch), paths, report)
+
+
+@app.command(rich_help_panel=STAGES)
+def grade(config: Config, name: RunName, suite: str, epoch: str):
+    """Grade a checkpoint's answers."""
+    from growthpace.analysis.stage import grade_metadata
+    from growthpace.evaluation.grading import grade_file
+    from growthpace.grid import Grid
+    from growthpace.specs import check_spec
+
+    study, paths = _open(config)
+    check_spec(study, paths, "grade", "")
+    found, at = Grid(study).run(name), _epoch(epoch)
+    metadata = grade_metadata(study, found, suite, at, paths)
+    grade_file(paths.suite(suite), paths.prediction(found, suite, at), paths.grades(found, suite, at), metadata)
+
+
+@app.command(rich_help_panel=STAGES)
+def select(config: Config, name: RunName):
+    """Choose a run's epoch by its validation scores."""
+    from growthpace.analysis.stage import select_epoch
+    from growthpace.grid import Grid
+
+    study, paths = _open(config)
+    report(f"select {name}: epoch {select_epoch(study, Grid(study).run(name), paths)['epoch']}")
+
+
+@app.command(rich_help_panel=STAGES)
+def collect(config: Config):
+    """Gather the grades that are there into one tidy table."""
+    from growthpace.analysis.stage import collect_scores
+    from growthpace.completeness import existing_grades
+
+    study, paths = _open(config)
+    collect_scores(study, paths, existing_grades(study, paths))
+
+
+@app.command(rich_help_panel=STAGES)
+def fit(config: Config):
+    """Fit growth curves and their pace."""
+    from growthpace.analysis.stage import fit_curves
+
+    fit_curves(*_open(config))
+
+
+@app.command(rich_help_panel=STAGES)
+def compare(config: Config):
+    """Compare sources and mixes at equal volume."""
+    from growthpace.analysis.stage import compare_sources
+
+    compare_sources(*_open(config))
+
+
+@app.command(rich_help_panel=STAGES)
+def advise(config: Config):
+    """Say which data to collect next."""
+    from growthpace.analysis.stage import advise_collection
+
+    advise_collection(*_open(config))
+
+
+@app.command(rich_help_panel=STAGES)
+def figure(config: Config, name: str):
+    """Draw one figure."""
+    from growthpace.figures.stage import draw
+
+    draw(*_open(config), name)
+
+
+@app.command("report", rich_help_panel=STAGES)
+def report_page(
+    config: Config,
+    partial: Annotated[bool, typer.Option(help="first gather, fit and draw what is there")] = False,
+):
+    """Write the report page; with --partial of an unfinished study, showing what is missing."""
+    from growthpace.figures.stage import write_report
+
+    study, paths = _open(config)
+    report(f"report: {write_report(study, paths, config, partial)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The data stage's files: pools, suites and datasets, each with what it was made from in its metadata."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from growthpace.data.datasets import counts, select
+from growthpace.data.importers import read_items_of
+from growthpace.data.items import Item, check_unique, read_items, write_items
+from growthpace.errors import InputError
+from growthpace.files import fingerprint, write_json
+from growthpace.grid import Grid, Paths
+from growthpace.study import GENERAL, Study
+
+
+def pool_items(study: Study, source: str, ability: str) -> list[Item]:
+    """Items that a source offers for an ability (`general` for a source that is not labelled), checked."""
+    settings = study.sources[source]
+    wanted = [ability] if settings.labelled else None
+    items = [
+        item for item in read_items_of(settings.items, wanted, study.microworld) if item.ability in (ability, GENERAL)
+    ]
+    if not items:
+        raise InputError(f"sources.{source}: no items for the ability {ability!r}")
+    return check_unique(items, f"sources.{source}, {ability}")
+
+
+def suite_items(study: Study, suite: str) -> list[Item]:
+    """Items of a suite, checked: ids unique, every ability has some, every item can be scored."""
+    settings = study.suites[suite]
+    abilities = settings.abilities or list(study.abilities)
+    items = check_unique(read_items_of(settings.items, abilities, study.microworld), f"suites.{suite}")
+    found = Counter(item.ability for item in items)
+    for ability in abilities:
+        if not found[ability]:
+            raise InputError(f"suites.{suite}: the ability {ability!r} has no items, so it could not be measured")
+    for item in items:
+        if item.scorer == "none":
+            raise InputError(
+                f"{item.origin or item.id}: suites.{suite}: this item has no reference that a scorer can use"
+            )
+    return items
+
+
+def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
+    """Writes a pool; returns its number of items."""
+    items = pool_items(study, source, ability)
+    write_items(paths.pool(source, ability), items, _metadata(study, "pool", Grid(study).pool_settings(source)))
+    return len(items)
+
+
+def make_suite(study: Study, suite: str, paths: Paths) -> int:
+    """Writes a suite; returns its number of items."""
+    items = suite_items(study, suite)
+    write_items(paths.suite(suite), items, _metadata(study, "suite", Grid(study).suite_settings(suite)))
+    return len(items)
+
+
+def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[str, Any]:
+    """Writes a dataset's items and its id manifest, and returns the manifest."""
+    grid = Grid(study)
+    sources = grid.datasets[dataset].sources
+    pools = {(s, a): read_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
+    wanted = counts(study, dataset, lambda source, ability: len(pools[source, ability]))
+    items = select(pools, wanted, seed)
+    ids = [[source, ability, [i.id for i in select(pools, {(source, ability): n}, seed)]]
+           for (source, ability), n in wanted.items()]  # fmt: skip
+    manifest = {
+        "study": study.study,
+        "dataset": dataset,
+        "seed": seed,
+        "items": len(items),
+        "items_sha256": fingerprint([[i.id, [[m.role, m.content] for m in i.messages]] for i in items]),
+        "counts": {f"{source}/{ability}": number for (source, ability), number in wanted.items()},
+        "ids": [{"source": s, "ability": a, "ids": members} for s, a, members in ids],
+    }
+    metadata = _metadata(study, "dataset", grid.dataset_settings(dataset, seed))
+    write_items(paths.dataset(dataset, seed), items, {**metadata, "items_sha256": manifest["items_sha256"]})
+    write_json(paths.manifest(dataset, seed), manifest)
+    return manifest
+
+
+def _metadata(study: Study, stage: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {"study": study.study, "stage": stage, "settings": settings}
+
+
+def read_pools(study: Study, paths: Paths) -> dict[str, list[Item]]:
+    """All pools by `source/ability`, from their files."""
+    grid = Grid(study)
+    return {f"{s}/{a}": read_items(paths.pool(s, a)) for s in study.sources for a in grid.pools(s)}
+
+
+def read_suites(study: Study, paths: Paths) -> dict[str, list[Item]]:
+    """All suites by name, from their files."""
+    return {suite: read_items(paths.suite(suite)) for suite in study.suites}
+
+
+def local_inputs(study: Study) -> dict[str, list[Path]]:
+    """Local files that sources and suites read, by their key in the study."""
+    from growthpace.data.importers import local_files
+
+    found = {}
+    for name, source in study.sources.items():
+        found[f"sources.{name}"] = local_files(source.items, list(study.abilities) if source.labelled else None)
+    for name, suite in study.suites.items():
+        found[f"suites.{name}"] = local_files(suite.items, suite.abilities or list(study.abilities))
+    return found

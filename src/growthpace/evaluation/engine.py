@@ -1,0 +1,169 @@
+"""The engine: log-probabilities of candidates and greedy answers, for many prompts at once.
+
+A prompt that is shared by candidates is computed once: prompt and candidates stand in one row, and a mask lets every
+candidate see the prompt and itself, never another candidate. Only the positions that predict a candidate's tokens
+meet the vocabulary matrix, and their log-softmax is fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, logging
+
+from growthpace.conversation import Encoder
+from growthpace.errors import InputError
+from growthpace.models.tokenizer import load_tokenizer
+
+Ids = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt with the candidates to score after it; no candidates means that an answer is generated."""
+
+    prompt: Ids
+    candidates: tuple[Ids, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Tokens of the row that scores it: a candidate's last token predicts nothing and is left out."""
+        return len(self.prompt) + sum(len(candidate) - 1 for candidate in self.candidates)
+
+
+class Engine:
+    """A checkpoint ready to answer.
+
+    folder: a Hugging Face folder with safetensors; form: the study's format; batch_tokens: padded tokens of one
+    forward pass, the measure of its memory.
+    """
+
+    def __init__(self, folder: Path, form: str, threads: int, batch_tokens: int = 8192):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        torch.set_num_threads(threads)
+        self.batch_tokens = batch_tokens
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.tokenizer = load_tokenizer(folder)
+        self.encoder = Encoder(self.tokenizer, form)
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True)
+        self.model.to(self.device).eval()
+        self.context: int = getattr(self.model.config, "max_position_embeddings", None) or 2**31
+        self._checked = False
+
+    @torch.inference_mode()
+    def score(self, questions: Sequence[Question], report: Callable[[int], None] = lambda done: None):
+        """Summed natural-log probability of each candidate of each question, as a list of tuples in their order.
+
+        A prompt plus its longest candidate must fit the context (ValueError otherwise).
+        """
+        for question in questions:
+            if any(not candidate for candidate in question.candidates):
+                raise ValueError("an empty candidate has no log-probability")
+            if len(question.prompt) + max(map(len, question.candidates)) - 1 > self.context:
+                raise ValueError("a question is longer than the model's context")
+        found: list[tuple[float, ...]] = [()] * len(questions)
+        done = 0
+        for batch in self._batches([question.length for question in questions]):
+            for index, scores in zip(batch, self._score_batch([questions[i] for i in batch]), strict=True):
+                found[index] = scores
+            done += len(batch)
+            report(done)
+        return found
+
+    def _score_batch(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+        rows, width = len(questions), max(question.length for question in questions)
+        ids = torch.zeros(rows, width, dtype=torch.long)
+        positions = torch.zeros(rows, width, dtype=torch.long)
+        visible = torch.eye(width, dtype=torch.bool).repeat(rows, 1, 1)  # padding sees itself, else its softmax is NaN
+        causal = torch.ones(width, width, dtype=torch.bool).tril()
+        where: list[tuple[int, int]] = []  # (row, position) that predicts ...
+        targets: list[int] = []  # ... this token
+        for row, question in enumerate(questions):
+            start = len(question.prompt)
+            ids[row, :start] = torch.tensor(question.prompt)
+            positions[row, :start] = torch.arange(start)
+            visible[row, :start, :start] = causal[:start, :start]
+            at = start
+            for candidate in question.candidates:
+                fed = len(candidate) - 1
+                stop = at + fed
+                ids[row, at:stop] = torch.tensor(candidate[:-1], dtype=torch.long)
+                positions[row, at:stop] = torch.arange(start, start + fed)
+                visible[row, at:stop, :start] = True
+                visible[row, at:stop, at:stop] = causal[:fed, :fed]
+                where += [(row, start - 1), *((row, p) for p in range(at, stop))]
+                targets += candidate
+                at = stop
+        lowest = torch.finfo(self.model.dtype).min
+        mask = torch.zeros(rows, 1, width, width, dtype=self.model.dtype).masked_fill_(~visible[:, None], lowest)
+        row_index, position_index = (torch.tensor(x, device=self.device) for x in zip(*where, strict=True))
+        inputs = {
+            "input_ids": ids.to(self.device),
+            "position_ids": positions.to(self.device),
+            "attention_mask": mask.to(self.device),
+        }
+        logits = self._logits(inputs, row_index, position_index)
+        chosen = torch.log_softmax(logits.float(), dim=-1).gather(1, torch.tensor(targets, device=self.device)[:, None])
+        values = iter(chosen.squeeze(1).double().tolist())
+        return [
+            tuple(sum(next(values) for _ in candidate) for candidate in question.candidates) for question in questions
+        ]
+
+    def _logits(self, inputs, rows: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Logits at (row, position) pairs, shape (pairs, vocabulary), without those of all other positions."""
+        hidden = self.model.get_decoder()(**inputs, use_cache=False).last_hidden_state[rows, positions]
+        logits = self.model.get_output_embeddings()(hidden)
+        if not self._checked:  # once: some architectures scale or cap their logits after the vocabulary matrix
+            whole = self.model(**inputs, use_cache=False).logits[rows, positions]
+            if not torch.allclose(whole.float(), logits.float(), atol=1e-3, rtol=1e-3):
+                raise InputError(
+                    f"{type(self.model).__name__} changes its logits after the vocabulary matrix; "
+                    "growthpace cannot score this architecture yet"
+                )
+            self._checked = True
+        return logits
+
+    @torch.inference_mode()
+    def generate(self, prompts: Sequence[Ids], max_new_tokens: int, report: Callable[[int], None] = lambda done: None):
+        """Greedy answers: a list of (token ids without the end-of-turn token, whether it ended by itself)."""
+        found: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
+        end = self.encoder.end_of_turn
+        done = 0
+        for batch in self._batches([len(prompt) + max_new_tokens for prompt in prompts]):
+            width = max(len(prompts[i]) for i in batch)
+            ids = torch.full((len(batch), width), end)
+            mask = torch.zeros(len(batch), width, dtype=torch.long)
+            for row, index in enumerate(batch):
+                ids[row, width - len(prompts[index]) :] = torch.tensor(prompts[index])
+                mask[row, width - len(prompts[index]) :] = 1
+            answered = self.model.generate(
+                input_ids=ids.to(self.device),
+                attention_mask=mask.to(self.device),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                num_beams=1,
+                eos_token_id=end,
+                pad_token_id=end,
+                use_cache=True,
+            )[:, width:].tolist()
+            for index, tokens in zip(batch, answered, strict=True):
+                ended = end in tokens
+                found[index] = (tokens[: tokens.index(end)] if ended else tokens, ended)
+            done += len(batch)
+            report(done)
+        return found
+
+    def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Indices by falling length (the largest batch first, so that memory runs out at once or never), each batch
+        within `batch_tokens` after padding."""
+        batches: list[list[int]] = []
+        for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+            if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= self.batch_tokens:
+                batches[-1].append(index)
+            else:
+                batches.append([index])
+        return batches

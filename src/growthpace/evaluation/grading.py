@@ -1,0 +1,103 @@
+"""Grading: what each prediction of a suite is worth. Pure, on the CPU, and repeatable without a model.
+
+growthpace grade ITEMS PREDICTIONS OUTPUT
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from growthpace.data.items import Item, read_items
+from growthpace.errors import InputError
+from growthpace.evaluation.predictions import Prediction, read_predictions
+from growthpace.evaluation.scorers import SCORERS
+from growthpace.files import write_table
+
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("ability", pa.string()),
+        ("group", pa.string()),  # non-empty where items share a passage: their errors are not independent
+        ("grade", pa.float64()),  # in [0, 1]
+        ("chance", pa.float64()),  # expected grade of a uniform guesser on this item
+        ("parsed", pa.string()),  # what was understood as the answer, '' where nothing was
+        ("cut", pa.bool_()),  # the prompt was too long and lost tokens at its front
+    ]
+)
+
+
+def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) -> pa.Table:
+    """One row per item, in the items' order, with the columns of `SCHEMA`.
+
+    Raises `InputError` naming ids when an item has no prediction or more than one, when an item occurs twice, when a
+    prediction belongs to no item, and when an item's scorer is unknown or cannot grade its prediction.
+    """
+    predictions = list(predictions)
+    item_counts = Counter(item.id for item in items)
+    prediction_counts = Counter(prediction.item_id for prediction in predictions)
+    faults = (
+        ("occur twice among the items", [id for id, count in item_counts.items() if count > 1]),
+        ("have no prediction", [id for id in item_counts if id not in prediction_counts]),
+        ("have more than one prediction", [id for id, count in prediction_counts.items() if count > 1]),
+        ("are predicted but are not among the items", [id for id in prediction_counts if id not in item_counts]),
+        ("have a scorer that cannot grade", [item.id for item in items if item.scorer not in SCORERS]),
+    )
+    messages = [f"items that {what}: {_named(ids)}" for what, ids in faults if ids]
+    if messages:
+        raise InputError("\n".join(messages))
+    by_item = {prediction.item_id: prediction for prediction in predictions}
+    rows = []
+    for item in items:
+        prediction = by_item[item.id]
+        grade = SCORERS[item.scorer].grade(item, prediction)
+        rows.append(
+            {
+                "item_id": item.id,
+                "ability": item.ability,
+                "group": item.group,
+                "grade": grade.grade,
+                "chance": grade.chance,
+                "parsed": grade.parsed,
+                "cut": prediction.cut_tokens > 0,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _named(ids: list[str]) -> str:
+    """The first ids and how many more there are."""
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(repr(id) for id in ids[:5]) + more
+
+
+def write_grades(path: str | Path, grades: pa.Table, metadata: dict[str, Any]) -> None:
+    """Writes a table of `SCHEMA` in its order; `metadata` as in `files.write_table`."""
+    write_table(path, grades.cast(SCHEMA), metadata)
+
+
+def read_grades(path: str | Path) -> pa.Table:
+    """The table of a grades file, with the columns of `SCHEMA`; its metadata is read by `files.read_metadata`."""
+    return pq.read_table(path, schema=SCHEMA)
+
+
+def grade_file(
+    items_path: str | Path, predictions_path: str | Path, output_path: str | Path, metadata: dict[str, Any]
+) -> None:
+    """Grades a suite's predictions file into a grades file.
+
+    `metadata` goes into the output, with `scorers`: the versions of the scorers that were used. Raises `InputError` as
+    `grade_predictions` does, with the predictions' path before it.
+    """
+    items = read_items(items_path)
+    try:
+        grades = grade_predictions(items, read_predictions(predictions_path))
+    except InputError as error:
+        raise InputError(f"{predictions_path}: {error}") from None
+    used = {name: SCORERS[name].VERSION for name in sorted({item.scorer for item in items})}
+    write_grades(output_path, grades, {"scorers": used, **metadata})

@@ -1,0 +1,88 @@
+"""Predictions: what a checkpoint answered on each item, raw, in one Parquet file per suite.
+
+They are kept beside the grades, so that a changed scorer regrades without a GPU. Each file is written in one piece:
+repeating a prediction replaces its file and never adds to it (fault B12 of the paper's released code).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from growthpace.errors import InputError
+from growthpace.files import write_table
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer: either a generated text or the log-probabilities of the item's candidates."""
+
+    item_id: str
+    text: str | None
+    """Generated answer without the end-of-turn token; None when candidates were scored."""
+    finished: bool | None
+    """Generation ended by end-of-turn (True) or by max_new_tokens (False); None when candidates were scored."""
+    logprobs: tuple[float, ...]
+    """One per candidate: the summed natural-log probability of its tokens, with the end-of-turn token where the
+    scorer's END_OF_TURN says so. Empty when a text was generated."""
+    tokens: tuple[int, ...]
+    """One per candidate: the number of tokens summed over."""
+    prompt_tokens: int
+    generated_tokens: int
+    cut_tokens: int
+    """Prompt tokens cut at the front because the context was too short."""
+    prompt_hash: str
+    """16 hex digits of the rendered prompt ids."""
+
+
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("text", pa.string()),
+        ("finished", pa.bool_()),
+        ("logprobs", pa.list_(pa.float64())),
+        ("tokens", pa.list_(pa.int32())),
+        ("prompt_tokens", pa.int32()),
+        ("generated_tokens", pa.int32()),
+        ("cut_tokens", pa.int32()),
+        ("prompt_hash", pa.string()),
+    ]
+)
+
+
+def check_prediction(prediction: Prediction) -> Prediction:
+    """The prediction itself, or `InputError` naming its item and what is wrong with its shape.
+
+    Values of log-probabilities are the scorers' to judge: a NaN is kept in the file, so that it can be seen.
+    """
+
+    def wrong(what: str):
+        return InputError(f"prediction of the item {prediction.item_id!r}: {what}")
+
+    if len(prediction.logprobs) != len(prediction.tokens):
+        raise wrong(f"{len(prediction.logprobs)} log-probabilities but {len(prediction.tokens)} token counts")
+    if (prediction.text is None) == (not prediction.logprobs):
+        raise wrong("it holds either a text or log-probabilities of candidates, not both and not neither")
+    for name in ("prompt_tokens", "generated_tokens", "cut_tokens"):
+        if getattr(prediction, name) < 0:
+            raise wrong(f"{name} is {getattr(prediction, name)}, a count is at least 0")
+    return prediction
+
+
+def write_predictions(path: str | Path, predictions: Iterable[Prediction], metadata: dict[str, Any]) -> None:
+    """Writes predictions in the given order; `metadata` as in `files.write_table`. `InputError` on a bad shape."""
+    rows = [asdict(check_prediction(prediction)) for prediction in predictions]
+    write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA), metadata)
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:
+    """The predictions of a Parquet file, in its order."""
+    return [
+        Prediction(**{**row, "logprobs": tuple(row["logprobs"]), "tokens": tuple(row["tokens"])})
+        for row in pq.read_table(path, schema=SCHEMA).to_pylist()
+    ]

@@ -1,0 +1,263 @@
+"""What the Snakefile asks: file names, settings and what is missing, all derived from the study.
+
+Imported by workflow/Snakefile only, under Snakemake. Everything here must stay light: it runs whenever a workflow is
+loaded, for a dry run too.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from growthpace.checks import check_study
+from growthpace.data.importers import local_files
+from growthpace.errors import InputError
+from growthpace.files import fingerprint, read_json
+from growthpace.grid import SELECTED, Dataset, Grid, Paths, Run
+from growthpace.study import UNTUNED, Study, load_study
+from growthpace.versions import VERSIONS
+
+FIGURES = ("abilities", "overall", "sizes", "pace")
+
+
+def open_plan(workflow) -> Plan:
+    """The plan of the study named by `--configfile`; bad input stops Snakemake with its message, before any job."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        plan = Plan(_config_path(workflow))
+        if workflow.is_main_process:
+            check_study(plan.study, plan.paths)
+            plan.forget_lost_weights()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return plan
+
+
+def _config_path(workflow) -> Path:
+    paths = [Path(path) for path in workflow.configfiles]
+    if len(paths) != 1:
+        raise InputError("name one study: snakemake --configfile config/demo.yaml ...")
+    path = paths[0]
+    if workflow.is_main_process and workflow.config_settings.config:
+        raise InputError(f"{path}: --config cannot change a study, since its jobs read the file; write another file")
+    return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
+
+
+class Plan:
+    """A study as its Snakefile sees it."""
+
+    def __init__(self, config: Path):
+        self.config = config
+        self.study: Study = load_study(config)
+        self.grid, self.paths = Grid(self.study), Paths(self.study)
+        self.runs: dict[tuple[str, str, str], Run] = {
+            (run.model, run.dataset, str(run.seed)): run for run in [*self.grid.runs, *self.grid.untuned_runs]
+        }
+
+    def run(self, wildcards) -> Run:
+        """The run that a job's wildcards name."""
+        key = (wildcards.model, wildcards.dataset, str(wildcards.seed))
+        if key not in self.runs:
+            raise InputError(f"{'/'.join(key)} is no run of the study {self.study.study}")
+        return self.runs[key]
+
+    # --- names ---
+
+    @staticmethod
+    def names(names: Iterable[str]) -> str:
+        """A wildcard constraint that allows these names alone."""
+        return "|".join(re.escape(name) for name in names)
+
+    @staticmethod
+    def version(stage: str) -> int:
+        """The code version of a stage."""
+        return VERSIONS[stage]
+
+    # --- settings as Snakemake params, one each, so that it names the one that changed ---
+
+    def params(self, wildcard: str, settings: Callable[[str], dict], names: Iterable[str]) -> dict[str, Callable]:
+        """Params of a rule whose settings depend on one wildcard."""
+        by_name = {name: settings(name) for name in names}
+        return _columns(by_name, lambda wc: getattr(wc, wildcard))
+
+    def dataset_params(self) -> dict[str, Callable]:
+        """Params of the dataset rule."""
+        by_name = {(d, str(s)): self.grid.dataset_settings(d, s) for d in self.grid.datasets for s in self.study.seeds}
+        return _columns(by_name, lambda wc: (wc.dataset, wc.seed))
+
+    def run_params(self) -> dict[str, Callable]:
+        """Params of a run's spec."""
+        by_name = {key: self.grid.run_settings(run) for key, run in self.runs.items() if run.dataset != UNTUNED}
+        return _columns(by_name, lambda wc: (wc.model, wc.dataset, wc.seed))
+
+    def selection_params(self) -> dict[str, Any]:
+        return {"code_version": VERSIONS["selection"], **self.study.selection.model_dump()}
+
+    def analysis_params(self) -> dict[str, Any]:
+        return self.study.analysis.model_dump()
+
+    def figure_params(self) -> dict[str, Any]:
+        return {"code_version": VERSIONS["figure"], **self.study.figures.model_dump()}
+
+    def cells_fingerprint(self) -> str:
+        """Changes when an evaluation is added to or taken out of the study."""
+        return fingerprint([str(path) for path in self.grades()])
+
+    # --- files ---
+
+    def source_files(self, source: str, ability: str) -> list[str]:
+        """Local files that a pool is read from."""
+        settings = self.study.sources[source]
+        return _strings(local_files(settings.items, [ability] if settings.labelled else None))
+
+    def suite_files(self, suite: str) -> list[str]:
+        """Local files that a suite is read from."""
+        settings = self.study.suites[suite]
+        return _strings(local_files(settings.items, settings.abilities or list(self.study.abilities)))
+
+    def dataset_pools(self, dataset: str) -> list[str]:
+        """Pools that a dataset draws from."""
+        return self._pools(self.grid.datasets[dataset])
+
+    def pools(self) -> list[str]:
+        """All pools."""
+        return _strings(self.paths.pool(s, a) for s in self.study.sources for a in self.grid.pools(s))
+
+    def suites(self) -> list[str]:
+        """All suites."""
+        return _strings(map(self.paths.suite, self.study.suites))
+
+    def datasets_by_epochs(self) -> dict[int, list[str]]:
+        """Datasets by the number of epochs they are trained for."""
+        found: dict[int, list[str]] = {}
+        for run in self.grid.runs:
+            names = found.setdefault(self.grid.epochs(run), [])
+            if run.dataset not in names:
+                names.append(run.dataset)
+        return found
+
+    def markers(self, epochs: int) -> list[str]:
+        """Patterns of the markers that training for so many epochs leaves: of epochs that anything evaluates."""
+        wanted: set[int] = set()
+        for run in self.grid.runs:
+            if self.grid.epochs(run) == epochs:
+                wanted.update(self._evaluated_epochs(run))
+        root = f"{self.paths.root}/runs/{{model}}/{{dataset}}/seed-{{seed}}"
+        return [f"{root}/epoch-{epoch}.json" for epoch in sorted(wanted)]
+
+    def determines_answers(self, wildcards) -> list[str]:
+        """What a checkpoint's answers depend on, besides the suite: a change of any of it changes the weights."""
+        run = self.run(wildcards)
+        base = self.paths.model(run.model) / "base.json"
+        if run.dataset == UNTUNED:
+            return _strings([base])
+        return _strings([self.paths.run(run) / "spec.json", base, self.paths.dataset(run.dataset, run.seed)])
+
+    def weights(self, wildcards) -> list[str]:
+        """What must be there before a checkpoint can answer: its marker, and the selection where that names it."""
+        run = self.run(wildcards)
+        if run.dataset == UNTUNED:
+            return []
+        if wildcards.epoch != SELECTED:
+            return _strings([self.paths.marker(run, int(wildcards.epoch))])
+        selected = self.paths.selected(run)
+        chosen = [self.paths.marker(run, read_json(selected)["epoch"])] if selected.exists() else []
+        return _strings([selected, *chosen])
+
+    def chosen_epoch(self, wildcards) -> int:
+        """The epoch that a prediction is of; for `selected` it stands in the run's selection, once that is there."""
+        if wildcards.epoch != SELECTED:
+            return int(wildcards.epoch)
+        return read_json(self.paths.selected(self.run(wildcards)))["epoch"]
+
+    def predictions(self) -> list[str]:
+        """Every prediction that the study needs."""
+        return _strings(self.paths.prediction(run, *evaluation) for run, evaluation in self._evaluations())
+
+    def grades(self) -> list[str]:
+        """The grades of all of them."""
+        return _strings(self.paths.grades(run, *evaluation) for run, evaluation in self._evaluations())
+
+    def selections(self) -> list[str]:
+        """The chosen epoch of every run."""
+        return _strings(map(self.paths.selected, self.grid.runs))
+
+    def selection_grades(self, wildcards) -> list[str]:
+        """Grades that a run's epoch is chosen by."""
+        run, suite = self.run(wildcards), self.study.selection.suite
+        return _strings(self.paths.grades(run, suite, epoch) for epoch in self.grid.candidates(run))
+
+    def epoch_predictions(self, wildcards) -> list[str]:
+        """Predictions of a run at numbered epochs: after them, weights that are not selected may go."""
+        run = self.run(wildcards)
+        return _strings(self.paths.prediction(run, s, e) for s, e in self.grid.evaluations(run) if e != SELECTED)
+
+    def figures(self) -> list[str]:
+        """All figures."""
+        return [f"{self.paths.root}/figures/{name}.svg" for name in FIGURES]
+
+    # --- what is lost, and what to do when something failed ---
+
+    def forget_lost_weights(self) -> None:
+        """Removes the markers of epochs whose weights are gone while a missing prediction needs them.
+
+        Snakemake then plans those runs, and only those. Says so on standard error.
+        """
+        for run in self.grid.runs:
+            for suite, epoch in self.grid.evaluations(run):
+                if self.paths.prediction(run, suite, epoch).exists():
+                    continue
+                if epoch == SELECTED:
+                    if not self.paths.selected(run).exists():
+                        continue
+                    epoch = read_json(self.paths.selected(run))["epoch"]
+                marker = self.paths.marker(run, epoch)
+                if marker.exists() and not any(self.paths.weights(run, epoch).glob("*.safetensors")):
+                    marker.unlink()
+                    print(
+                        f"{run}: the weights of epoch {epoch} are gone and {suite} needs them: it will be trained again",
+                        file=sys.stderr,
+                    )
+
+    def report_what_is_there(self) -> None:
+        """After a failure: writes the report of what there is, with the missing cells shown as missing."""
+        print("growthpace: something failed; the report shows which cells are missing", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "growthpace.cli", "report", str(self.config), "--partial"], check=False)
+
+    # --- helpers ---
+
+    def _evaluations(self):
+        for run in self.runs.values():
+            for evaluation in self.grid.evaluations(run):
+                yield run, evaluation
+
+    def _evaluated_epochs(self, run: Run) -> set[int]:
+        if self.study.keep_checkpoints == "all":
+            return set(range(1, self.grid.epochs(run) + 1))
+        found: set[int] = set()
+        for _, epoch in self.grid.evaluations(run):
+            found.update(self.grid.candidates(run) if epoch == SELECTED else [epoch])
+        return found
+
+    @cache  # noqa: B019 (one plan lives as long as the process)
+    def _pools(self, dataset: Dataset) -> list[str]:
+        return _strings(self.paths.pool(s, a) for s in dataset.sources for a in self.grid.pools(s))
+
+
+def _strings(paths: Iterable[Path]) -> list[str]:
+    return [str(path) for path in paths]
+
+
+def _columns(by_name: dict[Any, dict[str, Any]], name: Callable) -> dict[str, Callable]:
+    """One function of the wildcards for each setting that any name has."""
+
+    def column(key: str) -> Callable:
+        return lambda wildcards: by_name[name(wildcards)].get(key)
+
+    return {key: column(key) for key in dict.fromkeys(k for settings in by_name.values() for k in settings)}

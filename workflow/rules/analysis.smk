@@ -1,0 +1,74 @@
+# One tidy table, and what it says: curves and pace, comparisons, advice.
+
+
+rule collect:
+    input:
+        grades=plan.grades(),
+        selected=plan.selections(),
+    output:
+        f"{ROOT}/scores.parquet",
+        f"{ROOT}/analysis/item_grades.parquet",
+    log:
+        f"{ROOT}/logs/collect.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code_version=plan.version("collect"),
+        confidence=study.analysis.confidence,
+        abilities=" ".join(study.abilities),
+        cells=plan.cells_fingerprint(),
+    shell:
+        "growthpace collect {CONFIG} > {log} 2>&1"
+
+
+rule fit:
+    input:
+        f"{ROOT}/analysis/item_grades.parquet",
+    output:
+        f"{ROOT}/analysis/points.parquet",
+        f"{ROOT}/analysis/pace.parquet",
+    log:
+        f"{ROOT}/logs/fit.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **plan.analysis_params(),
+        code_version=plan.version("fit"),
+    shell:
+        "growthpace fit {CONFIG} > {log} 2>&1"
+
+
+rule compare:
+    input:
+        f"{ROOT}/analysis/item_grades.parquet",
+    output:
+        f"{ROOT}/analysis/comparisons.parquet",
+    log:
+        f"{ROOT}/logs/compare.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code_version=plan.version("compare"),
+        confidence=study.analysis.confidence,
+    shell:
+        "growthpace compare {CONFIG} > {log} 2>&1"
+
+
+rule advise:
+    input:
+        f"{ROOT}/analysis/item_grades.parquet",
+    output:
+        f"{ROOT}/analysis/advice.yaml",
+    log:
+        f"{ROOT}/logs/advise.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **plan.analysis_params(),
+        code_version=plan.version("advise"),
+    shell:
+        "growthpace advise {CONFIG} > {log} 2>&1"

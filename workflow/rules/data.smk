@@ -1,0 +1,72 @@
+# Items of sources and suites in one form, their audit, and the nested datasets.
+
+
+rule pool:
+    input:
+        lambda wc: plan.source_files(wc.source, wc.ability),
+    output:
+        f"{ROOT}/data/pools/{{source}}/{{ability}}.parquet",
+    log:
+        f"{ROOT}/logs/pool/{{source}}/{{ability}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **plan.params("source", grid.pool_settings, study.sources),
+    shell:
+        "growthpace pool {CONFIG} {wildcards.source} {wildcards.ability} 2>&1 | tee {log}"
+
+
+rule suite:
+    input:
+        lambda wc: plan.suite_files(wc.suite),
+    output:
+        f"{ROOT}/data/suites/{{suite}}.parquet",
+    log:
+        f"{ROOT}/logs/suite/{{suite}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **plan.params("suite", grid.suite_settings, study.suites),
+    shell:
+        "growthpace suite {CONFIG} {wildcards.suite} 2>&1 | tee {log}"
+
+
+rule audit:
+    input:
+        plan.pools(),
+        plan.suites(),
+    output:
+        f"{ROOT}/data/audit.parquet",
+        report(
+            f"{ROOT}/data/audit.html",
+            caption="../report/audit.rst",
+            category="Data",
+        ),
+    log:
+        f"{ROOT}/logs/audit.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code_version=plan.version("audit"),
+    shell:
+        "growthpace audit {CONFIG} 2>&1 | tee {log}"
+
+
+rule dataset:
+    input:
+        lambda wc: plan.dataset_pools(wc.dataset),
+    output:
+        f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.parquet",
+        f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.json",
+    log:
+        f"{ROOT}/logs/dataset/{{dataset}}/seed-{{seed}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        **plan.dataset_params(),
+    shell:
+        "growthpace dataset {CONFIG} {wildcards.dataset} {wildcards.seed} 2>&1 | tee {log}"

@@ -1,0 +1,19 @@
+# Base models: fetched, copied or made from scratch, with the tokens that the study's format needs. The weights beside
+# base.json are no declared output: Snakemake would delete them at the start of every attempt.
+
+
+rule base_model:
+    output:
+        f"{ROOT}/models/{{model}}/base.json",
+    log:
+        f"{ROOT}/logs/base_model/{{model}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/base_model/{{model}}.tsv"
+    threads: study.threads
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        **plan.params("model", grid.model_settings, study.models),
+    shell:
+        "growthpace base-model {CONFIG} {wildcards.model} 2>&1 | tee {log}"

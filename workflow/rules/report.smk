@@ -1,0 +1,50 @@
+# Figures and the page.
+
+
+rule figure:
+    input:
+        f"{ROOT}/analysis/points.parquet",
+        f"{ROOT}/analysis/pace.parquet",
+    output:
+        report(
+            f"{ROOT}/figures/{{figure}}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        f"{ROOT}/figures/{{figure}}.png",
+    log:
+        f"{ROOT}/logs/figure/{{figure}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        **plan.figure_params(),
+    shell:
+        "growthpace figure {CONFIG} {wildcards.figure} > {log} 2>&1"
+
+
+rule report:
+    input:
+        plan.figures(),
+        f"{ROOT}/scores.parquet",
+        f"{ROOT}/analysis/points.parquet",
+        f"{ROOT}/analysis/pace.parquet",
+        f"{ROOT}/analysis/comparisons.parquet",
+        f"{ROOT}/analysis/advice.yaml",
+    output:
+        report(
+            f"{ROOT}/report.html",
+            caption="../report/page.rst",
+            category="Report",
+        ),
+    log:
+        f"{ROOT}/logs/report.log",
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code_version=plan.version("report"),
+        description=study.description,
+    shell:
+        "growthpace report {CONFIG} 2>&1 | tee {log}"
