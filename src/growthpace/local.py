@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from growthpace.checks import check_study
 from growthpace.errors import InputError
 from growthpace.grid import Paths
 from growthpace.study import load_study
+from growthpace.warm import WarmServer
 
 
 def run_study(config: Path, cores: int, dry_run: bool, report: Callable[[str], None]) -> int:
@@ -24,8 +26,14 @@ def run_study(config: Path, cores: int, dry_run: bool, report: Callable[[str], N
     paths = Paths(study)
     check_study(study, paths)
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--configfile", str(config)]
-    code = subprocess.run([*command, "--cores", str(cores), *(["-n"] if dry_run else [])]).returncode
-    if not dry_run and (paths.root / "scores.parquet").exists():
+    command += ["--cores", str(cores), *(["-n"] if dry_run else [])]
+    # Jobs call `growthpace` by name, also where the virtual environment was not activated.
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    if dry_run:
+        return subprocess.run(command, env=environment).returncode
+    with WarmServer() as warm:
+        code = subprocess.run(command, env={**environment, **warm.environment}).returncode
+    if (paths.root / "scores.parquet").exists():
         report(score_table(paths))
         report(f"report: {(paths.root / 'report.html').resolve()}")
     return code

@@ -1,0 +1,162 @@
+"""A warm start for many small jobs on one machine: torch is imported once, each job is a fork of that process.
+
+Importing torch and transformers takes seconds of processor time, which for the small jobs of a laptop study is most of
+their time. `WarmServer` is a process that has imported them and computed nothing; `call` hands it a command line, with
+the caller's folder, environment and standard streams, and it runs the same `main` in a fork. What a job computes
+is the same in both ways: nothing but the imports is shared. Without a server jobs simply start by themselves.
+
+The server lives as long as the process that started it (it reads end of file from a pipe when that dies).
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SOCKET = "GROWTHPACE_WARM"
+"""Environment variable with the path of the server's socket."""
+
+
+class WarmServer:
+    """Context manager: a warm process for the jobs started within; `environment` is what tells them of it."""
+
+    def __enter__(self) -> WarmServer:
+        self._folder = tempfile.TemporaryDirectory(prefix="growthpace-")  # private to this user (mode 0700)
+        path = Path(self._folder.name) / "socket"
+        self.environment = {SOCKET: str(path)}
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:  # jobs queue here until the imports are done
+            listener.bind(str(path))
+            listener.listen(64)
+            command = [sys.executable, "-m", "growthpace.warm", str(listener.fileno())]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+        return self
+
+    def __exit__(self, *exc):
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def call(arguments: list[str]) -> int | None:
+    """Lets the server run `growthpace ARGUMENTS`; returns the exit code, or None where there is no server.
+
+    SIGTERM, SIGINT and SIGUSR1 to this process reach the job.
+    """
+    path = os.environ.get(SOCKET)
+    if not path:
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        try:
+            link.connect(path)
+        except OSError:  # gone: start by ourselves
+            return None
+        job = json.dumps({"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
+        streams = array.array("i", [0, 1, 2])
+        header = len(job).to_bytes(8, "big")
+        link.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+        link.sendall(job)
+        pid = int.from_bytes(_receive(link, 8), "big")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, lambda n, frame: os.kill(pid, n))
+        return int.from_bytes(_receive(link, 8), "big")
+
+
+def _receive(link: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = link.recv(size - len(data))
+        if not piece:
+            raise ConnectionError("the warm server went away in the middle of a job")
+        data += piece
+    return data
+
+
+def serve(listener: socket.socket) -> None:
+    """Imports what jobs need, then runs each request in a fork until standard input ends."""
+    import growthpace.analysis.stage
+    import growthpace.cli
+    import growthpace.evaluation.predict
+    import growthpace.training.run  # noqa: F401
+
+    running: dict[int, socket.socket] = {}
+    wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(woken)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the jobs and Snakemake; the pipe ends this process
+    while True:
+        ready, _, _ = select.select([listener, 0, wake], [], [])
+        if wake in ready:
+            os.read(wake, 4096)
+        while running:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            link = running.pop(pid)
+            code = os.waitstatus_to_exitcode(status)
+            try:
+                link.sendall((code if code >= 0 else 128 - code).to_bytes(8, "big"))
+            except OSError:
+                pass  # the caller was killed; there is nobody to tell
+            link.close()
+        if 0 in ready and not os.read(0, 1):
+            for pid in running:
+                os.kill(pid, signal.SIGTERM)
+            return
+        if listener in ready:
+            link, _ = listener.accept()
+            pid = os.fork()
+            if pid == 0:
+                listener.close()
+                _run(link)
+            running[pid] = link
+
+
+def _run(link: socket.socket) -> None:
+    """One job, in the fork; never returns."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    code = 1
+    try:
+        header, ancillary, _, _ = link.recvmsg(8, socket.CMSG_SPACE(3 * 4))
+        streams = array.array("i", ancillary[0][2])
+        job = json.loads(_receive(link, int.from_bytes(header, "big")))
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        link.sendall(os.getpid().to_bytes(8, "big"))
+        os.chdir(job["folder"])
+        os.environ.clear()
+        os.environ.update(job["environment"])
+        os.environ.pop(SOCKET)
+        sys.argv = ["growthpace", *job["arguments"]]
+        from growthpace.cli import main
+
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
