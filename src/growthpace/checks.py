@@ -8,6 +8,8 @@ settings and its files' sizes and times, so that planning again costs nothing.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from growthpace.data.datasets import counts
@@ -27,10 +29,11 @@ def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
     line: a missing or broken file, duplicate ids, a volume above a pool, an ability without items.
     """
     files = local_inputs(study)
-    missing = [f"{key}: {path}: no such file" for key, paths_ in files.items() for path in paths_ if not path.exists()]
     for name, model in study.models.items():
-        if model.folder is not None and not model.folder.is_dir():
-            missing.append(f"models.{name}.folder: {model.folder}: no such folder")
+        if model.initialise is not None and model.initialise.corpus != "microworld":
+            files[f"models.{name}.initialise.corpus"] = model.initialise.corpus
+    missing = [f"{key}: {path}: no such file" for key, found in files.items() for path in found if not path.is_file()]
+    missing += [f"{key}: {folder}: no such folder" for key, folder in _folders(study) if not folder.is_dir()]
     if missing:
         raise InputError("\n".join(missing))
     stamps = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for found in files.values() for p in found]
@@ -42,6 +45,29 @@ def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
     if memory:
         write_json(memory, {"fingerprint": wanted, "result": result})
     return result
+
+
+def _folders(study: Study) -> Iterator[tuple[str, Path]]:
+    """Local folders that the study names, by key."""
+    for name, model in study.models.items():
+        if model.folder is not None:
+            yield f"models.{name}.folder", model.folder
+    for kind, sections in (("sources", study.sources), ("suites", study.suites)):
+        for name, section in sections.items():
+            if isinstance(section.items, HubDatasetItems) and section.items.folder is not None:
+                yield f"{kind}.{name}.items.name", section.items.folder
+
+
+def _corpus_fault(path: Path) -> str | None:
+    """What is wrong with a text file of documents, one a line."""
+    documents = False
+    with open(path, "rb") as handle:
+        for number, raw in enumerate(handle, start=1):
+            try:
+                documents = bool(raw.decode("utf-8").strip()) or documents
+            except UnicodeDecodeError as error:
+                return f"{path}:{number}: not UTF-8 at byte {error.start + 1} of the line"
+    return None if documents else f"{path}: empty, it holds no documents"
 
 
 def _read_everything(study: Study) -> dict[str, Any]:
@@ -56,6 +82,10 @@ def _read_everything(study: Study) -> dict[str, Any]:
             faults.append(str(error))
             return []
 
+    for name, model in study.models.items():
+        if model.initialise is not None and model.initialise.corpus != "microworld":
+            found = map(_corpus_fault, model.initialise.corpus)
+            faults += [f"models.{name}.initialise.corpus: {fault}" for fault in found if fault]
     for source, settings in study.sources.items():
         if _remote(settings.items):
             unchecked.append(f"sources.{source}")
@@ -84,8 +114,4 @@ def _read_everything(study: Study) -> dict[str, Any]:
 
 def _remote(items: Any) -> bool:
     """Whether items must be fetched before they can be looked at."""
-    from pathlib import Path
-
-    if isinstance(items, HubDatasetItems):
-        return not Path(items.name).is_dir()
-    return isinstance(items, Files) and items.hub is not None
+    return isinstance(items, Files | HubDatasetItems) and items.folder is None

@@ -141,14 +141,18 @@ def suite(config: Config, name: str):
 @app.command(rich_help_panel=STAGES)
 def audit(config: Config):
     """Look for leaks, duplicates and odd lengths in pools and suites."""
-    from growthpace.data.audit import write_audit
+    from growthpace.data.audit import audit as find
+    from growthpace.data.audit import audit_html
     from growthpace.data.pools import read_pools, read_suites
+    from growthpace.files import write_table, write_text
+    from growthpace.versions import VERSIONS
 
     study, paths = _open(config)
-    found = write_audit(
-        study.study, read_pools(study, paths), read_suites(study, paths), paths.root / "data" / "audit.parquet"
-    )
-    report(f"audit: {found}")
+    findings = find(read_pools(study, paths), read_suites(study, paths))
+    metadata = {"study": study.study, "stage": "audit", "code_version": VERSIONS["audit"]}
+    write_table(paths.root / "data" / "audit.parquet", findings, metadata)
+    write_text(paths.root / "data" / "audit.html", audit_html(findings, f"Audit of the study {study.study}"))
+    report(f"audit: {findings.num_rows} findings, see {paths.root / 'data' / 'audit.html'}")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -32,8 +32,7 @@ def existing_grades(study: Study, paths: Paths) -> list[Path]:
 
 
 def cells(study: Study, paths: Paths) -> list[dict[str, Any]]:
-    """One row per run: model, dataset, seed, status (`complete` or `missing`) and, for a missing one, what is not
-    there (`training`, or the evaluations)."""
+    """One row per run: model, dataset, seed, complete (bool) and what is missing (`training`, or the evaluations)."""
     grid = Grid(study)
     there = set(existing_grades(study, paths))
     rows = []
@@ -47,7 +46,7 @@ def cells(study: Study, paths: Paths) -> list[dict[str, Any]]:
                 "model": run.model,
                 "dataset": run.dataset,
                 "seed": run.seed,
-                "status": "missing" if lacking else "complete",
+                "complete": not lacking,
                 "missing": ", ".join(lacking),
             }
         )

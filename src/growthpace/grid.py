@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, UNTUNED, Study
+from growthpace.study import GENERAL, UNTUNED, HubDatasetItems, Items, MicroworldItems, Study
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"
@@ -63,8 +63,7 @@ class Grid:
                 found[dataset.name] = dataset
         for name, mix in self.study.mixes.items():
             if mix.same_as is None:
-                volume = mix.total + sum(mix.add.values()) if mix.total else None
-                found[name] = Dataset(name, "mix", name, volume, (mix.source, *mix.add))
+                found[name] = Dataset(name, "mix", name, mix.volume, (mix.source, *mix.add))
         return found
 
     @cached_property
@@ -114,8 +113,8 @@ class Grid:
     def candidates(self, run: Run) -> list[int]:
         """Epochs that selection may choose from."""
         last = self.epochs(run)
-        first = last if self.study.selection.rule == "last" else self.study.selection.first_epoch
-        return list(range(first, last + 1))
+        first = self.study.selection.first_epoch  # None where the rule is `last`
+        return list(range(last if first is None else first, last + 1))
 
     def evaluations(self, run: Run) -> list[tuple[str, int | str]]:
         """What a run is evaluated on: (suite, epoch), where epoch is a number or `selected`."""
@@ -142,7 +141,7 @@ class Grid:
 
     def pool_settings(self, source: str) -> dict[str, Any]:
         """Settings that a source's pools depend on, besides the files they are read from."""
-        return {"code_version": VERSIONS["pool"], **_flat("items", self.study.sources[source].items), **self._world()}
+        return {"code_version": VERSIONS["pool"], **self._items(self.study.sources[source].items)}
 
     def suite_settings(self, suite: str) -> dict[str, Any]:
         """Settings that a suite's items depend on."""
@@ -151,14 +150,15 @@ class Grid:
         return {
             "code_version": VERSIONS["suite"],
             "abilities": abilities,
-            **_flat("items", settings.items),
-            **self._world(),
+            **self._items(settings.items),
         }
 
     def dataset_settings(self, dataset: str, seed: int) -> dict[str, Any]:
         """Settings that a dataset depends on, besides its pools."""
         found = self.datasets[dataset]
-        settings = {"code_version": VERSIONS["dataset"], "seed": seed, "abilities": " ".join(self.study.abilities)}
+        settings = {"code_version": VERSIONS["dataset"], "seed": seed}
+        if any(self.study.sources[source].labelled for source in found.sources):  # a general pool has no abilities
+            settings["abilities"] = " ".join(self.study.abilities)
         if found.kind == "mix":
             return settings | _flat("mix", self.study.mixes[dataset].model_copy(update={"models": None}))
         return settings | {"source": found.source, "volume": found.volume}
@@ -170,7 +170,7 @@ class Grid:
         if settings.initialise:
             flat["threads"] = self.study.threads
             if settings.initialise.corpus == "microworld":
-                flat |= self._world()
+                flat |= self._world("corpus")
         return flat
 
     def run_settings(self, run: Run) -> dict[str, Any]:
@@ -203,26 +203,50 @@ class Grid:
         scorers = {f"scorer_{name}": version for name, version in SCORER_VERSIONS.items()}
         return {"grading_version": VERSIONS["grading"], **scorers}
 
-    def _world(self) -> dict[str, Any]:
-        return _flat("microworld", self.study.microworld) if self.study.microworld else {}
+    def _items(self, items: Items) -> dict[str, Any]:
+        """Settings that items depend on, besides the files they are read from."""
+        return _flat("items", items) | (self._world(items.kind) if isinstance(items, MicroworldItems) else {})
+
+    def _world(self, use: str) -> dict[str, Any]:
+        """The microworld's settings that one use of it depends on."""
+        kept = {"seed", "entities", *WORLD_USES[use]}
+        return _flat("microworld", self.study.microworld, kept)
 
 
-def _flat(prefix: str, settings: Any) -> dict[str, Any]:
-    """A section's keys as {dotted.key: value}, leaving out keys that are not set, so that Snakemake names the one
-    setting that changed. A local folder is left out too: where files lie does not matter, what they hold does."""
+WORLD_USES = {
+    "corpus": ("documents_per_entity",),
+    "curated": ("train_items",),
+    "synthetic": ("synthetic_items", "synthetic_error_rate"),
+    "valid": ("valid_items",),
+    "test": ("test_items",),
+    "out_of_domain": ("test_items",),
+}
+"""What each use of the microworld depends on, besides who lives in it: more test items plan no training."""
+
+
+def _flat(prefix: str, settings: Any, kept: set[str] | None = None) -> dict[str, Any]:
+    """A section's keys (those `kept`; all when None) as {dotted_key: value}, leaving out keys that are not set, so
+    that Snakemake names the one setting that changed.
+
+    Of local folders nothing is kept and of local files their names: where they lie does not matter, what they hold
+    does.
+    """
     found: dict[str, Any] = {}
-    for key, value in settings.model_dump(mode="json", exclude_none=True, exclude_defaults=False).items():
-        name = f"{prefix}_{key}" if prefix else key
-        if key == "folder":
-            continue
+
+    def add(name: str, value: Any) -> None:
         if isinstance(value, dict):
-            for inner, content in value.items():
-                if isinstance(content, dict):
-                    found |= {f"{name}_{inner}_{deep}": v for deep, v in content.items()}
-                else:
-                    found[f"{name}_{inner}"] = content
+            for key, inner in value.items():
+                add(f"{name}_{key}" if name else key, inner)
+        elif isinstance(value, list) and value and isinstance(value[0], Path):
+            found[name] = [path.name for path in value]
         else:
             found[name] = value
+
+    content = settings.model_dump(exclude_none=True, include=kept)
+    if isinstance(settings, HubDatasetItems) and settings.folder is not None:
+        del content["name"]
+    content.pop("folder", None)
+    add(prefix, content)
     return found
 
 

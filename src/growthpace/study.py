@@ -2,38 +2,80 @@
 
 `load_study(path)` reads a YAML file and returns a `Study`, or raises `InputError` with one line per fault: the key,
 the value found and what is allowed. Nothing here looks at data; `growthpace check` (see `checks.py`) does.
+What no single section can see is in `study_faults.py`, how YAML is read and faults are worded in `config_file.py`;
+the sections stay together in this long file, so that a key is looked up in one place.
 
 Paths in a study are relative to the folder of its config file.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from growthpace.config_file import described, located, read_yaml
 from growthpace.errors import InputError
+from growthpace.study_faults import faults_between_sections, faults_of_folders
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-ABILITY = r"^[a-z][a-z0-9_]*$"
 GENERAL = "general"
 """The ability of an item from a source that is not labelled by ability."""
 UNTUNED = "untuned"
 """The dataset name under which a base model itself is evaluated: volume 0, epoch 0."""
 
-Name = Annotated[str, Field(pattern=NAME, max_length=64)]
-Ability = Annotated[str, Field(pattern=ABILITY, max_length=64)]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=64,
+        description="made of up to 64 letters, digits and . _ - (a letter or digit first)",
+    ),
+]
+Ability = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        max_length=64,
+        description="made of up to 64 lower-case letters, digits and _ (a letter first)",
+    ),
+]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+LocalPath = Annotated[Path, Field(strict=False)]  # YAML has no paths: a text is meant
+
+
+def distinct(values: list) -> list:
+    """The list itself; ValueError naming the first value that is given twice."""
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise ValueError(f"{value!r} is given twice")
+    return values
+
+
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
+Abilities = Annotated[list[Ability], Field(min_length=1), AfterValidator(distinct)]
+Epochs = Annotated[list[Count], Field(min_length=1), AfterValidator(distinct)]
+FileNames = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
+
+# Known here, so that a misspelt palette is found before the first job and not by the last. seaborn's names.
+Palette = Literal[
+    "colorblind", "deep", "muted", "bright", "pastel", "dark", "tab10", "tab20", "Set1", "Set2", "Set3", "Paired",
+    "Accent", "Dark2", "Pastel1", "Pastel2", "husl", "hls", "rocket", "mako", "flare", "crest", "viridis", "cividis",
+]  # fmt: skip
 
 
 class Strict(BaseModel):
-    """Frozen, and any key it does not declare is an error."""
+    """Frozen, any key it does not declare is an error, and no value is bent into shape (`true` is no number)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False)
+
+
+def _exactly_one(section: Strict, keys: tuple[str, ...]) -> None:
+    found = [key for key in keys if getattr(section, key) is not None]
+    if len(found) != 1:
+        raise ValueError(f"found {' and '.join(found) or 'none'}, allowed: exactly one of {', '.join(keys)}")
 
 
 # --- where items come from -------------------------------------------------------------------------------------------
@@ -42,21 +84,20 @@ class Strict(BaseModel):
 class Files(Strict):
     """Items in files: a local folder, or a dataset repository of the Hugging Face hub."""
 
-    folder: Path | None = None
+    folder: LocalPath | None = None
     """Local folder that `files` are relative to."""
     hub: str | None = None
     """Dataset repository on the hub, such as `ChiyuSONG/dynamics-of-instruction-tuning`."""
     revision: str | None = None
     """Commit, tag or branch of `hub`."""
-    files: str | dict[Ability, str | list[str]]
+    files: str | dict[Ability, str | FileNames]
     """Either a pattern with `{ability}`, one path (unlabelled source), or a list of paths for each ability."""
 
     @model_validator(mode="after")
     def _one_place(self):
-        if (self.folder is None) == (self.hub is None):
-            raise ValueError("give exactly one of folder, hub")
+        _exactly_one(self, ("folder", "hub"))
         if self.revision is not None and self.hub is None:
-            raise ValueError("revision has an effect only with hub")
+            raise ValueError(f"revision {self.revision!r} would have no effect: it goes with hub, not with folder")
         return self
 
 
@@ -83,7 +124,8 @@ class HubDatasetItems(Strict):
 
     importer: Literal["hub_dataset"]
     name: str
-    """Dataset name on the hub, or a local folder."""
+    """Dataset name on the hub, or a local folder: what is a folder beside the config file, or begins with `/`, `./`,
+    `../` or `~`, is taken for one."""
     subset: str | None = None
     split: str
     revision: str | None = None
@@ -93,9 +135,25 @@ class HubDatasetItems(Strict):
 
     @model_validator(mode="after")
     def _columns(self):
-        if ("messages" in self.columns) == ("instruction" in self.columns and "output" in self.columns):
-            raise ValueError("columns needs either messages, or instruction and output")
+        texts = [role for role in ("instruction", "input", "output") if role in self.columns]
+        if "messages" in self.columns and texts:
+            raise ValueError(f"columns: messages holds whole conversations, so {', '.join(texts)} would have no effect")
+        if "messages" not in self.columns and not {"instruction", "output"} <= set(texts):
+            found = ", ".join(self.columns) or "none"
+            raise ValueError(f"columns: found {found}, allowed: messages, or instruction and output (and input)")
         return self
+
+    def at(self, folder: Path) -> HubDatasetItems:
+        """Itself; with a local folder's name made absolute, relative to the config file's `folder`."""
+        local = (folder / Path(self.name).expanduser()).resolve()
+        if local.is_dir() or self.name.startswith(("/", "./", "../", "~")):
+            return self.model_copy(update={"name": str(local)})
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder that it names, once located; None for a dataset on the hub."""
+        return Path(self.name) if Path(self.name).is_absolute() else None
 
 
 class MicroworldItems(Strict):
@@ -119,14 +177,14 @@ class Pretraining(Strict):
     steps: Count
     batch_size: Count
     """Documents per optimiser step."""
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Positive
     seed: int
 
 
 class Initialise(Strict):
     """A Llama made on the spot: its tokenizer is trained on the corpus, then it is pretrained on it."""
 
-    corpus: Literal["microworld"] | list[Path]
+    corpus: Literal["microworld"] | Annotated[list[LocalPath], Field(min_length=1), AfterValidator(distinct)]
     """The study's microworld, or UTF-8 text files with one document a line."""
     tokenizer: Literal["words", "bpe"]
     vocabulary_size: Annotated[int, Field(ge=16)]
@@ -155,15 +213,14 @@ class Model(Strict):
 
     hub: str | None = None
     revision: str | None = None
-    folder: Path | None = None
+    folder: LocalPath | None = None
     initialise: Initialise | None = None
 
     @model_validator(mode="after")
     def _one_origin(self):
-        if sum(origin is not None for origin in (self.hub, self.folder, self.initialise)) != 1:
-            raise ValueError("give exactly one of hub, folder, initialise")
+        _exactly_one(self, ("hub", "folder", "initialise"))
         if self.revision is not None and self.hub is None:
-            raise ValueError("revision has an effect only with hub")
+            raise ValueError(f"revision {self.revision!r} would have no effect: it goes with hub alone")
         return self
 
 
@@ -173,18 +230,18 @@ class Source(Strict):
     items: Items
     labelled: bool = True
     """True: one pool per ability, datasets balanced over abilities. False: one general pool, drawn unbalanced."""
-    volumes: list[Count]
+    volumes: Annotated[list[Count], AfterValidator(distinct), AfterValidator(sorted)]
     """Numbers of training items over all abilities. For a labelled source each must be a multiple of the number of
-    abilities: balanced means equal, so a volume that cannot be shared equally is refused."""
-    models: list[Name] | None = None
+    abilities: balanced means equal, so a volume that cannot be shared equally is refused. Empty for a source that
+    only mixes draw from."""
+    models: Names | None = None
     """Models that are swept over this source; all when absent."""
 
-    @field_validator("volumes")
-    @classmethod
-    def _distinct(cls, volumes):
-        if len(set(volumes)) != len(volumes):
-            raise ValueError("a volume is given twice")
-        return sorted(volumes)
+    @model_validator(mode="after")
+    def _swept(self):
+        if self.models is not None and not self.volumes:
+            raise ValueError("models would have no effect: there are no volumes to sweep them over")
+        return self
 
 
 class Mix(Strict):
@@ -205,7 +262,8 @@ class Mix(Strict):
     """What abilities without a share get."""
     add: dict[Name, Count] = {}
     """Items on top, by source: {source: number}."""
-    models: list[Name] | None = None
+    models: Names | None = None
+    """Models that are trained on it; all when absent."""
 
     @model_validator(mode="after")
     def _whole(self):
@@ -216,10 +274,21 @@ class Mix(Strict):
                 raise ValueError(f"same_as names a dataset as it is; {', '.join(given)} would have no effect")
             return self
         if self.source is None or self.rest is None:
-            raise ValueError("a mix needs source and rest (uniform, all or none), or same_as")
-        if (self.rest == "uniform") != (self.total is not None):
-            raise ValueError("total goes with rest: uniform, and only with it")
+            lacking = " and ".join(key for key in ("source", "rest") if getattr(self, key) is None)
+            raise ValueError(f"{lacking} missing: a mix has source and rest (uniform, all or none), or same_as alone")
+        if self.rest == "uniform" and self.total is None:
+            raise ValueError("total missing: rest: uniform divides what shares leave of it")
+        if self.rest != "uniform" and self.total is not None:
+            raise ValueError(f"total {self.total} would have no effect with rest: {self.rest} (allowed: rest: uniform)")
         return self
+
+    @property
+    def volume(self) -> int | None:
+        """Number of its items; None where a pool's size decides, or another dataset."""
+        fixed = [number for number in self.shares.values() if number != "all"]
+        if self.total is None and (self.rest != "none" or len(fixed) < len(self.shares)):
+            return None
+        return (sum(fixed) if self.total is None else self.total) + sum(self.add.values())
 
 
 # --- the recipe ------------------------------------------------------------------------------------------------------
@@ -233,14 +302,14 @@ class Training(Strict):
     """Other numbers of epochs for some volumes: {volume: epochs}."""
     batch_size: Count
     """Items per optimiser step."""
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Positive
     learning_rate_floor: Annotated[float, Field(ge=0)]
     """The schedule is linear from learning_rate at the first step to this at the last."""
     warmup_steps: Annotated[int, Field(ge=0)]
-    betas: tuple[Share, Share]
-    epsilon: Annotated[float, Field(gt=0)]
+    betas: Annotated[tuple[Share, Share], Field(strict=False)]
+    epsilon: Positive
     weight_decay: Annotated[float, Field(ge=0)]
-    max_grad_norm: Annotated[float, Field(gt=0)]
+    max_grad_norm: Positive
     max_length: Count
     """Tokens of an item; see overlong."""
     overlong: Literal["refuse", "truncate", "drop"]
@@ -251,15 +320,21 @@ class Training(Strict):
     """Recompute activations to save memory. The same result up to rounding."""
     microbatch_tokens: Count
     """Tokens of one packed row, at least max_length; gradients of a step's rows are added up."""
-    save_minutes: Annotated[float, Field(gt=0)] = 30
+    save_minutes: Positive = 30
     """A resumable state is written after every epoch and this often. Does not change the result."""
 
     @model_validator(mode="after")
     def _sane(self):
         if self.learning_rate_floor > self.learning_rate:
-            raise ValueError("learning_rate_floor is above learning_rate")
+            raise ValueError(f"learning_rate_floor {self.learning_rate_floor} is above learning_rate {self.learning_rate}")
         if self.microbatch_tokens < self.max_length:
-            raise ValueError(f"microbatch_tokens {self.microbatch_tokens} is below max_length {self.max_length}")
+            raise ValueError(
+                f"microbatch_tokens {self.microbatch_tokens} is below max_length {self.max_length}: "
+                "the longest item would not fit"
+            )
+        for volume, epochs in self.epochs_by_volume.items():
+            if epochs == self.epochs:
+                raise ValueError(f"epochs_by_volume: {volume}: {epochs} would have no effect, epochs is {epochs} already")
         return self
 
 
@@ -267,9 +342,9 @@ class Suite(Strict):
     """Items evaluated together."""
 
     items: Items
-    abilities: list[Ability] | None = None
+    abilities: Abilities | None = None
     """What its files are keyed by; the study's abilities when absent. Others are out of domain."""
-    epochs: Literal["all", "selectable", "selected"] | list[Count]
+    epochs: Literal["all", "selectable", "selected"] | Epochs
     """Which checkpoints it is evaluated at: every epoch, those selection may choose, the chosen one, or these."""
     max_new_tokens: Count
     """Longest generated answer, in tokens."""
@@ -279,10 +354,18 @@ class Selection(Strict):
     """How a run's epoch is chosen. Never on `test`."""
 
     suite: Name
-    first_epoch: Count
-    """Epochs before this one are not candidates."""
+    first_epoch: Count | None = None
+    """Epochs before this one are not candidates. Goes with `best_mean`."""
     rule: Literal["best_mean", "last"]
-    """`best_mean`: highest mean score over abilities, the earlier epoch on a tie."""
+    """`best_mean`: highest mean score over abilities, the earlier epoch on a tie. `last`: the last epoch."""
+
+    @model_validator(mode="after")
+    def _candidates(self):
+        if self.rule == "best_mean" and self.first_epoch is None:
+            raise ValueError("first_epoch missing: rule: best_mean chooses from that epoch on")
+        if self.rule == "last" and self.first_epoch is not None:
+            raise ValueError(f"first_epoch {self.first_epoch} would have no effect with rule: last")
+        return self
 
 
 class Analysis(Strict):
@@ -292,16 +375,16 @@ class Analysis(Strict):
     """The suite that the claims are about."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     """Level of every interval, such as 0.95."""
-    margin: Annotated[float, Field(gt=0)]
+    margin: Positive
     """Points per fourfold data that count as no growth: an ability whose pace lies within +-margin is resistant."""
 
 
 class Figures(Strict):
     """How figures look; changes nothing else."""
 
-    palette: str
+    palette: Palette
     style: Literal["whitegrid", "white", "ticks", "darkgrid", "dark"]
-    panel_width: Annotated[float, Field(gt=0)]
+    panel_width: Positive
     """Inches."""
     columns: Count
 
@@ -326,21 +409,28 @@ class Microworld(Strict):
 class Study(Strict):
     """One config file: the grid, the training recipe, the evaluation, the analysis."""
 
-    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+    study: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]*$",
+            max_length=64,
+            description="made of up to 64 lower-case letters, digits and _ - (a letter or digit first)",
+        ),
+    ]
     """Its name; results go to `results/{study}/`."""
     description: str
-    abilities: list[Ability]
-    seeds: list[Annotated[int, Field(ge=0)]]
+    abilities: Abilities
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)]
     """Each seed draws its own nested datasets and trains its own runs."""
     format: Literal["paper", "chat_template"]
     """How messages become tokens: the paper's <user>, <assistant>, <eot>, or the tokenizer's own chat template."""
-    models: dict[Name, Model]
-    sources: dict[Name, Source]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    sources: Annotated[dict[Name, Source], Field(min_length=1)]
     mixes: dict[Name, Mix] = {}
     untuned: bool
     """Whether the base models themselves are evaluated too, as volume 0."""
     training: Training
-    suites: dict[Name, Suite]
+    suites: Annotated[dict[Name, Suite], Field(min_length=1)]
     selection: Selection
     analysis: Analysis
     figures: Figures
@@ -350,167 +440,26 @@ class Study(Strict):
     """CPU threads of a training or prediction job. Sums in floating point depend on it, so it is part of the study."""
     microworld: Microworld | None = None
 
+    @field_validator("abilities")
+    @classmethod
+    def _not_reserved(cls, abilities):
+        if GENERAL in abilities:
+            raise ValueError(f"{GENERAL!r} is reserved for items of sources that are not labelled by ability")
+        return abilities
+
+    @field_validator("mixes")
+    @classmethod
+    def _not_untuned(cls, mixes):
+        if UNTUNED in mixes:
+            raise ValueError(f"{UNTUNED!r} is reserved for the base models themselves")
+        return mixes
+
     @model_validator(mode="after")
     def _joined(self):
-        faults = list(_faults(self))
+        faults = list(faults_between_sections(self))
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
-
-
-def _faults(study: Study):
-    """Everything that no single section can see, as messages that begin with the key."""
-    for key in ("abilities", "seeds"):
-        values = getattr(study, key)
-        if not values:
-            yield f"{key}: empty, at least one is needed"
-        for value in sorted({v for v in values if values.count(v) > 1}):
-            yield f"{key}: {value!r} is given twice"
-    if GENERAL in study.abilities:
-        yield f"abilities: {GENERAL!r} is reserved for items of sources that are not labelled"
-    for key in ("models", "sources", "suites"):
-        if not getattr(study, key):
-            yield f"{key}: empty, at least one is needed"
-
-    def unknown(key, names, known, what):
-        for name in names or []:
-            if name not in known:
-                yield f"{key}: {name!r} is no {what} of this study (allowed: {', '.join(known)})"
-
-    names = {f"{source}-{volume}" for source, settings in study.sources.items() for volume in settings.volumes}
-    for name, source in study.sources.items():
-        yield from unknown(f"sources.{name}.models", source.models, study.models, "model")
-        yield from _file_faults(f"sources.{name}.items", source.items, study.abilities if source.labelled else None)
-        if source.labelled and study.abilities:
-            share = len(study.abilities)
-            for volume in source.volumes:
-                if volume % share:
-                    near = sorted({max(share, volume // share * share), (volume // share + 1) * share})
-                    yield (
-                        f"sources.{name}.volumes: {volume} cannot be shared equally by {share} abilities; "
-                        f"a balanced volume is a multiple of {share} (nearest: {', '.join(map(str, near))})"
-                    )
-    for name, mix in study.mixes.items():
-        if name in names or name == UNTUNED:
-            yield f"mixes.{name}: this name already means a dataset of the grid"
-        yield from unknown(f"mixes.{name}.models", mix.models, study.models, "model")
-        if mix.same_as is not None:
-            yield from unknown(f"mixes.{name}.same_as", [mix.same_as], sorted(names), "dataset")
-            continue
-        yield from unknown(f"mixes.{name}.source", [mix.source], study.sources, "source")
-        yield from unknown(f"mixes.{name}.add", mix.add, study.sources, "source")
-        yield from unknown(f"mixes.{name}.shares", mix.shares, study.abilities, "ability")
-        for source in [mix.source, *mix.add]:
-            settings = study.sources.get(source)
-            if settings and source == mix.source and not settings.labelled:
-                yield f"mixes.{name}.source: {source!r} is not labelled by ability, so it has no shares to set"
-            if settings and source in mix.add and settings.labelled and mix.add[source] % len(study.abilities):
-                yield (
-                    f"mixes.{name}.add.{source}: {mix.add[source]} cannot be shared equally by "
-                    f"{len(study.abilities)} abilities"
-                )
-        if mix.source in mix.add:
-            yield f"mixes.{name}.add: {mix.source!r} is the mix's own source; raise its shares instead"
-        if mix.rest in ("uniform", "all") and set(mix.shares) >= set(study.abilities):
-            yield f"mixes.{name}.rest: every ability has a share, so rest would have no effect"
-        fixed = sum(v for v in mix.shares.values() if v != "all")
-        if mix.total is not None and fixed > mix.total:
-            yield f"mixes.{name}.total: {mix.total} is below the shares' sum {fixed}"
-        if mix.rest == "none" and not mix.shares:
-            yield f"mixes.{name}.rest: none, and no shares: the mix would be empty"
-
-    yield from unknown("selection.suite", [study.selection.suite], study.suites, "suite")
-    yield from unknown("analysis.suite", [study.analysis.suite], study.suites, "suite")
-    longest = {study.training.epochs, *study.training.epochs_by_volume.values()}
-    if study.selection.first_epoch > min(longest):
-        yield f"selection.first_epoch: {study.selection.first_epoch} is beyond the last epoch ({min(longest)})"
-    volumes = {volume for source in study.sources.values() for volume in source.volumes}
-    yield from unknown("training.epochs_by_volume", study.training.epochs_by_volume, sorted(volumes), "volume")
-    for name, suite in study.suites.items():
-        yield from _file_faults(f"suites.{name}.items", suite.items, suite.abilities or study.abilities)
-        if isinstance(suite.epochs, list):
-            for epoch in suite.epochs:
-                if epoch > min(longest):
-                    yield f"suites.{name}.epochs: {epoch} is beyond the last epoch ({min(longest)})"
-        if name == study.selection.suite and suite.epochs not in ("all", "selectable"):
-            yield f"suites.{name}.epochs: selection chooses on this suite, so it must be all or selectable"
-    if study.selection.suite == study.analysis.suite:
-        yield (
-            f"analysis.suite: {study.analysis.suite!r} is what epochs are selected on; "
-            "scores on it would be too good (choose another suite)"
-        )
-    uses_world = any(
-        isinstance(x.items, MicroworldItems) for x in [*study.sources.values(), *study.suites.values()]
-    ) or any(m.initialise and m.initialise.corpus == "microworld" for m in study.models.values())
-    if uses_world and study.microworld is None:
-        yield "microworld: missing, but a source, a suite or a model of this study needs it"
-    if study.microworld is not None and not uses_world:
-        yield "microworld: would have no effect, no source, suite or model of this study uses it"
-
-
-def _file_faults(key: str, items: Any, abilities: list[str] | None):
-    """Faults of a Files section, given the abilities it must serve (None: an unlabelled source)."""
-    if not isinstance(items, Files):
-        if isinstance(items, HubDatasetItems):
-            if abilities is not None and "ability" not in items.columns:
-                yield f"{key}.columns: a labelled source needs the column that holds the ability"
-            if abilities is None and "ability" in items.columns:
-                yield f"{key}.columns.ability: would have no effect, the source is not labelled"
-        return
-    if isinstance(items.files, dict):
-        if abilities is None:
-            yield f"{key}.files: the source is not labelled by ability, so give one path, not one per ability"
-        else:
-            for ability in abilities:
-                if ability not in items.files:
-                    yield f"{key}.files: no file for the ability {ability!r}"
-            for ability in items.files:
-                if ability not in abilities:
-                    yield f"{key}.files.{ability}: no ability of this study (allowed: {', '.join(abilities)})"
-    elif abilities is None and "{ability}" in items.files:
-        yield f"{key}.files: the source is not labelled, so {{ability}} has nothing to stand for"
-    elif abilities is not None and "{ability}" not in items.files:
-        yield f"{key}.files: needs {{ability}} in the path, or one path per ability"
-
-
-# --- loading ---------------------------------------------------------------------------------------------------------
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice (YAML would silently keep the last) and reads 1e-5 as a number."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be overridden, that is its use
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_UniqueKeys.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file; `InputError` where it cannot be read, is not UTF-8, not YAML or not a mapping."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{path}: {where}{getattr(error, 'problem', None) or error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a study is a mapping of keys to values, this is {type(content).__name__}")
-    return content
 
 
 def load_study(path: str | Path) -> Study:
@@ -523,69 +472,8 @@ def load_study(path: str | Path) -> Study:
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        raise InputError("\n".join(f"{path}: {line}" for line in _messages(error))) from None
-    return _absolute(study, path.resolve().parent)
-
-
-def _messages(error: ValidationError):
-    """One readable line per fault of a pydantic error."""
-    for fault in error.errors():
-        parts = [str(p) for p in fault["loc"] if p not in ("doit", "alpaca", "chat", "hub_dataset", "microworld", "[key]")]
-        if fault["loc"] and fault["loc"][0] == "microworld":
-            parts.insert(0, "microworld")
-        key = ".".join(parts)
-        kind, value = fault["type"], fault.get("input")
-        if kind == "extra_forbidden":
-            allowed = _allowed_keys(fault["loc"][:-1])
-            hint = f" (allowed: {', '.join(allowed)})" if allowed else ""
-            yield f"{key}: unknown key{hint}"
-        elif kind == "missing":
-            yield f"{key}: missing"
-        elif kind == "value_error":
-            message = str(fault["ctx"]["error"])
-            for line in message.split("; ") if not key else [f"{key}: {message}"]:
-                yield line
-        else:
-            yield f"{key}: {value!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-
-
-def _allowed_keys(location: tuple) -> list[str]:
-    """The keys that the section at a pydantic error location declares."""
-    model: Any = Study
-    importers = {
-        "doit": DoitItems, "alpaca": AlpacaItems, "chat": ChatItems, "hub_dataset": HubDatasetItems,
-        "microworld": MicroworldItems,
-    }  # fmt: skip
-    for depth, part in enumerate(location):
-        if depth and part in importers:
-            model = importers[part]
-            continue
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:  # a name in a mapping such as models.small
-            continue
-        model = next((m for m in _models_in(field.annotation)), model)
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any):
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in getattr(annotation, "__args__", ()):
-        yield from _models_in(part)
-
-
-def _absolute(study: Study, base: Path) -> Study:
-    """The study with its relative paths resolved against the config file's folder."""
-
-    def resolve(value):
-        if isinstance(value, Path):
-            return (base / value.expanduser()).resolve()
-        if isinstance(value, Strict):
-            return value.model_copy(update={k: resolve(v) for k, v in value})
-        if isinstance(value, dict):
-            return {k: resolve(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return [resolve(v) for v in value]
-        return value
-
-    return resolve(study)
+        raise InputError("\n".join(f"{path}: {line}" for line in described(error, Study, content))) from None
+    study = located(study, path.resolve().parent)
+    if faults := list(faults_of_folders(study)):
+        raise InputError("\n".join(f"{path}: {line}" for line in faults))
+    return study

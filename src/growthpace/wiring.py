@@ -17,12 +17,13 @@ from typing import Any
 from growthpace.checks import check_study
 from growthpace.data.importers import local_files
 from growthpace.errors import InputError
-from growthpace.files import fingerprint, read_json
+from growthpace.files import fingerprint, read_json, read_metadata
 from growthpace.grid import SELECTED, Dataset, Grid, Paths, Run
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.versions import VERSIONS
 
-FIGURES = ("abilities", "overall", "sizes", "pace")
+FIGURES = ("abilities", "overall", "pace", "sizes")
+"""Names in figures.panels.FIGURES, which would import matplotlib; a test compares them."""
 
 
 def open_plan(workflow) -> Plan:
@@ -33,6 +34,7 @@ def open_plan(workflow) -> Plan:
         plan = Plan(_config_path(workflow))
         if workflow.is_main_process:
             check_study(plan.study, plan.paths)
+            plan.set_aside_unchosen()
             plan.forget_lost_weights()
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -74,12 +76,10 @@ class Plan:
         """A wildcard constraint that allows these names alone."""
         return "|".join(re.escape(name) for name in names)
 
-    @staticmethod
-    def version(stage: str) -> int:
-        """The code version of a stage."""
-        return VERSIONS[stage]
-
-    # --- settings as Snakemake params, one each, so that it names the one that changed ---
+    # --- settings as Snakemake params ---
+    #
+    # Snakemake compares a job's params as a set of values without their names (measured: layers going from 2 to 4 in a
+    # rule that has another 4 plans nothing), so every value carries its name. It then prints the one that changed.
 
     def params(self, wildcard: str, settings: Callable[[str], dict], names: Iterable[str]) -> dict[str, Callable]:
         """Params of a rule whose settings depend on one wildcard."""
@@ -96,18 +96,21 @@ class Plan:
         by_name = {key: self.grid.run_settings(run) for key, run in self.runs.items() if run.dataset != UNTUNED}
         return _columns(by_name, lambda wc: (wc.model, wc.dataset, wc.seed))
 
-    def selection_params(self) -> dict[str, Any]:
-        return {"code_version": VERSIONS["selection"], **self.study.selection.model_dump()}
+    def grading_params(self) -> dict[str, str]:
+        """Params of the grades' spec."""
+        return _named(self.grid.grading_settings())
 
-    def analysis_params(self) -> dict[str, Any]:
-        return self.study.analysis.model_dump()
+    def stage_params(self, stage: str, *sections: str, **more: Any) -> dict[str, str]:
+        """Params of a rule that is the same for all its jobs: its code version and sections of the study."""
+        settings = {"code_version": VERSIONS[stage], **more}
+        for section in sections:
+            settings |= getattr(self.study, section).model_dump()
+        return _named(settings)
 
-    def figure_params(self) -> dict[str, Any]:
-        return {"code_version": VERSIONS["figure"], **self.study.figures.model_dump()}
-
-    def cells_fingerprint(self) -> str:
-        """Changes when an evaluation is added to or taken out of the study."""
-        return fingerprint([str(path) for path in self.grades()])
+    def collected(self) -> dict[str, Any]:
+        """What the table of scores depends on besides grades: which abilities count, and which cells there are."""
+        cells = fingerprint([str(path) for path in self.grades()])
+        return {"abilities": " ".join(self.study.abilities), "cells": cells}
 
     # --- files ---
 
@@ -170,12 +173,6 @@ class Plan:
         chosen = [self.paths.marker(run, read_json(selected)["epoch"])] if selected.exists() else []
         return _strings([selected, *chosen])
 
-    def chosen_epoch(self, wildcards) -> int:
-        """The epoch that a prediction is of; for `selected` it stands in the run's selection, once that is there."""
-        if wildcards.epoch != SELECTED:
-            return int(wildcards.epoch)
-        return read_json(self.paths.selected(self.run(wildcards)))["epoch"]
-
     def predictions(self) -> list[str]:
         """Every prediction that the study needs."""
         return _strings(self.paths.prediction(run, *evaluation) for run, evaluation in self._evaluations())
@@ -225,6 +222,33 @@ class Plan:
                         file=sys.stderr,
                     )
 
+    def set_aside_unchosen(self) -> None:
+        """Moves answers of a checkpoint that is no longer the chosen one to the folder of their own epoch, and brings
+        back those of the chosen one where they were set aside before.
+
+        A changed scorer can change a selection; what is then missing is planned as anything else that is missing.
+        """
+        for run in self.grid.runs:
+            chosen = self.paths.selected(run)
+            if not chosen.exists():
+                continue
+            for suite, epoch in self.grid.evaluations(run):
+                answers = self.paths.prediction(run, suite, epoch)
+                if epoch != SELECTED or not answers.exists():
+                    continue
+                if answers.stat().st_mtime_ns >= chosen.stat().st_mtime_ns:  # predicted after the choice
+                    continue
+                number, wanted = read_metadata(answers)["epoch"], read_json(chosen)["epoch"]
+                if number == wanted:
+                    continue
+                aside = self.paths.prediction(run, suite, number)
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                answers.replace(aside)
+                kept = self.paths.prediction(run, suite, wanted)
+                if kept.exists():
+                    kept.replace(answers)
+                print(f"{run}: epoch {wanted} is chosen now instead of {number}, {suite} follows", file=sys.stderr)
+
     def report_what_is_there(self) -> None:
         """After a failure: writes the report of what there is, with the missing cells shown as missing."""
         print("growthpace: something failed; the report shows which cells are missing", file=sys.stderr)
@@ -254,10 +278,15 @@ def _strings(paths: Iterable[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
+def _named(settings: dict[str, Any]) -> dict[str, str]:
+    return {key: f"{key}={value}" for key, value in settings.items()}
+
+
 def _columns(by_name: dict[Any, dict[str, Any]], name: Callable) -> dict[str, Callable]:
     """One function of the wildcards for each setting that any name has."""
+    named = {key: _named(settings) for key, settings in by_name.items()}
 
     def column(key: str) -> Callable:
-        return lambda wildcards: by_name[name(wildcards)].get(key)
+        return lambda wildcards: named[name(wildcards)].get(key)
 
-    return {key: column(key) for key in dict.fromkeys(k for settings in by_name.values() for k in settings)}
+    return {key: column(key) for key in dict.fromkeys(k for settings in named.values() for k in settings)}

@@ -14,10 +14,7 @@ rule collect:
         mem_mb=4000,
         runtime=60,
     params:
-        code_version=plan.version("collect"),
-        confidence=study.analysis.confidence,
-        abilities=" ".join(study.abilities),
-        cells=plan.cells_fingerprint(),
+        **plan.stage_params("collect", "analysis", **plan.collected()),
     shell:
         "growthpace collect {CONFIG} > {log} 2>&1"
 
@@ -34,8 +31,7 @@ rule fit:
         mem_mb=4000,
         runtime=60,
     params:
-        **plan.analysis_params(),
-        code_version=plan.version("fit"),
+        **plan.stage_params("fit", "analysis"),
     shell:
         "growthpace fit {CONFIG} > {log} 2>&1"
 
@@ -51,8 +47,7 @@ rule compare:
         mem_mb=4000,
         runtime=60,
     params:
-        code_version=plan.version("compare"),
-        confidence=study.analysis.confidence,
+        **plan.stage_params("compare", "analysis"),
     shell:
         "growthpace compare {CONFIG} > {log} 2>&1"
 
@@ -68,7 +63,6 @@ rule advise:
         mem_mb=4000,
         runtime=60,
     params:
-        **plan.analysis_params(),
-        code_version=plan.version("advise"),
+        **plan.stage_params("advise", "analysis"),
     shell:
         "growthpace advise {CONFIG} > {log} 2>&1"

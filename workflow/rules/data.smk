@@ -50,7 +50,7 @@ rule audit:
         mem_mb=4000,
         runtime=60,
     params:
-        code_version=plan.version("audit"),
+        **plan.stage_params("audit"),
     shell:
         "growthpace audit {CONFIG} 2>&1 | tee {log}"
 

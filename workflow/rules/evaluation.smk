@@ -22,7 +22,7 @@ rule spec_grade:
     log:
         f"{ROOT}/logs/spec/grade.log",
     params:
-        **grid.grading_settings(),
+        **plan.grading_params(),
     shell:
         "growthpace spec {CONFIG} grade > {log} 2>&1"
 
@@ -41,8 +41,6 @@ rule predict:
     resources:
         mem_mb=8000,
         runtime=240,
-    params:
-        epoch=lambda wc: plan.chosen_epoch(wc),
     shell:
         "growthpace predict {CONFIG} {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed}"
         " {wildcards.suite} {wildcards.epoch} 2>&1 | tee {log}"
@@ -77,6 +75,6 @@ rule select:
         mem_mb=1000,
         runtime=15,
     params:
-        **plan.selection_params(),
+        **plan.stage_params("selection", "selection"),
     shell:
         "growthpace select {CONFIG} {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule figure:
         mem_mb=2000,
         runtime=15,
     params:
-        **plan.figure_params(),
+        **plan.stage_params("figure", "figures"),
     shell:
         "growthpace figure {CONFIG} {wildcards.figure} > {log} 2>&1"
 
@@ -44,7 +44,6 @@ rule report:
         mem_mb=2000,
         runtime=15,
     params:
-        code_version=plan.version("report"),
-        description=study.description,
+        **plan.stage_params("report", description=study.description),
     shell:
         "growthpace report {CONFIG} 2>&1 | tee {log}"

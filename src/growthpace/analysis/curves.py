@@ -76,8 +76,9 @@ def pace(item_grades: pd.DataFrame, confidence: float, margin: float) -> pd.Data
         pace = 100 * sum_v w_v * score_v        w_v = (x_v - mean x) / sum_v (x_v - mean x)^2        x_v = log4(v)
 
     a contrast with coefficients 100 * w_v, so its standard error takes that the same items are answered at every volume
-    (per-item slopes, clustered) and adds sum_v w_v^2 sigma_v^2 / seeds_v for the seeds (see `uncertainty`). Its
-    interval uses Student's t with Satterthwaite's degrees of freedom at level `confidence` = 1 - alpha.
+    (per-item slopes, clustered); seeds add 100^2 sum_v w_v^2 sigma_v^2 / seeds_v, less the flicker of single items that
+    the first part already holds (see `uncertainty`). Its interval uses
+    Student's t with Satterthwaite's degrees of freedom at level `confidence` = 1 - alpha.
 
     Class: `resistant` if the interval at level 1 - 2 alpha lies within +-`margin` (two one-sided tests at alpha;
     Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15); else `responsive` if the interval lies wholly

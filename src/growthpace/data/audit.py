@@ -45,8 +45,8 @@ TEMPLATE = 20
 """N-grams that more items of one suite share are a template, not a content."""
 IMBALANCED = 1.5
 """An answer this many times as frequent as an even share is a finding..."""
-ENOUGH = 20
-"""...among at least so many items."""
+DEVIATIONS = 3
+"""...if it is also this many standard deviations (binomial) above it: in few items chance alone does that."""
 
 KINDS = (
     "leak",
@@ -260,7 +260,8 @@ def _labels(sets: Mapping[str, list[Item]]) -> Iterable[dict[str, Any]]:
             detail = f"{answer}: {count} of {len(chosen)}"
             yield _finding("label_share", name, ability, share, detail=detail)
             even = sum(1 / len(item.candidates) for item in chosen if answer in item.candidates) / len(chosen)
-            if len(chosen) >= ENOUGH and share > IMBALANCED * even:
+            deviation = (len(chosen) * even * (1 - even)) ** 0.5
+            if share > IMBALANCED * even and count - len(chosen) * even > DEVIATIONS * deviation:
                 yield _finding("label_imbalance", name, ability, share, detail=f"{detail}, an even share is {even:.2f}")
 
 

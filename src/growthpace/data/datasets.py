@@ -42,10 +42,12 @@ def counts(study: Study, dataset: str, pool_size: Callable[[str, str], int]) -> 
     for (source, ability), number in wanted.items():
         size = pool_size(source, ability)
         if number > size:
-            total = size * len(study.abilities) if study.sources[source].labelled else size
+            allowed = ""
+            if dataset not in study.mixes:
+                largest = min(pool_size(*pool) for pool in wanted) * len(wanted)
+                allowed = f" (allowed: volumes up to {largest}, as far as the smallest pool goes)"
             raise InputError(
-                f"{key} needs {number} items of {ability!r} from {source!r}, but its pool holds {size}"
-                + (f" (largest balanced volume for this ability: {total})" if dataset not in study.mixes else "")
+                f"{key} needs {number} items of {ability!r} from {source!r}, but its pool holds {size}{allowed}"
             )
     return {pool: number for pool, number in wanted.items() if number}
 

@@ -20,13 +20,16 @@ STATEMENT = (
 )
 """Regular expression of the words that announce an answer, for text that went through `plain` (so `：` is `:`)."""
 
-OPENING = r"[\s\"'`“”‘’「『《〈【〔(\[{<$*_~]*"
-"""What may stand between an announcement and the answer."""
+OPENING = r"[\s\"'`“”‘’「『《〈【〔(\[{<$*_~]*+"
+"""What may stand between an announcement and the answer. Possessive, so that a long run of it is read only once."""
 
 
 def plain(text: str) -> str:
-    """The text in Unicode NFKC (full-width forms become narrow ones), straight apostrophes and no bold marks."""
+    """The text in Unicode NFKC (full-width forms become narrow ones), with straight apostrophes, no bold marks, and one
+    space or line end for each run of them (or patterns with several optional spaces would take for ever on long runs).
+    """
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
+    text = re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] or "\r" in run[0] else " ", text)
     # `**` between digits is a power, not a bold mark.
     return re.sub(r"(?<![\w)\]}*])\*\*(?!\*)([^*\n]+)\*\*(?!\*)", r"\1", text)
 

@@ -2,7 +2,7 @@
 
 A prompt that is shared by candidates is computed once: prompt and candidates stand in one row, and a mask lets every
 candidate see the prompt and itself, never another candidate. Only the positions that predict a candidate's tokens
-meet the vocabulary matrix, and their log-softmax is fp32.
+meet the vocabulary matrix (and whatever an architecture does to logits after it), and their log-softmax is fp32.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, logging
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, logging
 
 from growthpace.conversation import Encoder
 from growthpace.errors import InputError
@@ -34,6 +34,25 @@ class Question:
         return len(self.prompt) + sum(len(candidate) - 1 for candidate in self.candidates)
 
 
+class NotFinite(FloatingPointError):
+    """A model's logits for a prompt are NaN; the greedy choice among them would look like an answer."""
+
+    def __init__(self, index: int):
+        super().__init__(f"the logits of prompt {index} are NaN")
+        self.index = index
+
+
+class _FindNan(LogitsProcessor):
+    """Changes nothing, and remembers the rows whose logits were NaN at any step."""
+
+    def __init__(self, rows: int, device: torch.device):
+        self.found = torch.zeros(rows, dtype=torch.bool, device=device)
+
+    def __call__(self, input_ids, scores):
+        self.found |= scores.isnan().any(dim=-1)
+        return scores
+
+
 class Engine:
     """A checkpoint ready to answer.
 
@@ -51,16 +70,24 @@ class Engine:
         self.encoder = Encoder(self.tokenizer, form)
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True)
         self.model.to(self.device).eval()
+        # Greedy means greedy: a checkpoint's own settings (a repetition penalty, say) would change its answers.
+        self.model.generation_config = GenerationConfig()
         self.context: int = getattr(self.model.config, "max_position_embeddings", None) or 2**31
-        self._checked = False
 
     @torch.inference_mode()
     def score(self, questions: Sequence[Question], report: Callable[[int], None] = lambda done: None):
         """Summed natural-log probability of each candidate of each question, as a list of tuples in their order.
 
-        A prompt plus its longest candidate must fit the context (ValueError otherwise).
+        A prompt plus its longest candidate must fit the context (ValueError otherwise). Raises `InputError` for a
+        model with sliding attention whose window is shorter than a question.
         """
+        window = getattr(self.model.config, "sliding_window", None)
         for question in questions:
+            if window is not None and question.length > window:  # transformers takes our mask for every layer as it is
+                raise InputError(
+                    f"a question has {question.length} tokens with its candidates, but {type(self.model).__name__} "
+                    f"attends to windows of {window}; growthpace cannot score that yet"
+                )
             if any(not candidate for candidate in question.candidates):
                 raise ValueError("an empty candidate has no log-probability")
             if len(question.prompt) + max(map(len, question.candidates)) - 1 > self.context:
@@ -115,21 +142,24 @@ class Engine:
 
     def _logits(self, inputs, rows: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Logits at (row, position) pairs, shape (pairs, vocabulary), without those of all other positions."""
-        hidden = self.model.get_decoder()(**inputs, use_cache=False).last_hidden_state[rows, positions]
-        logits = self.model.get_output_embeddings()(hidden)
-        if not self._checked:  # once: some architectures scale or cap their logits after the vocabulary matrix
-            whole = self.model(**inputs, use_cache=False).logits[rows, positions]
-            if not torch.allclose(whole.float(), logits.float(), atol=1e-3, rtol=1e-3):
-                raise InputError(
-                    f"{type(self.model).__name__} changes its logits after the vocabulary matrix; "
-                    "growthpace cannot score this architecture yet"
-                )
-            self._checked = True
-        return logits
+
+        def wanted_only(layer, arguments):
+            return (arguments[0][rows, positions][None],)
+
+        # Picked where the vocabulary matrix is applied, not after: what an architecture does to logits afterwards
+        # (Cohere and Granite scale them, Gemma caps them) then happens to these too.
+        hook = self.model.get_output_embeddings().register_forward_pre_hook(wanted_only)
+        try:
+            return self.model(**inputs, use_cache=False).logits[0]
+        finally:
+            hook.remove()
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Ids], max_new_tokens: int, report: Callable[[int], None] = lambda done: None):
-        """Greedy answers: a list of (token ids without the end-of-turn token, whether it ended by itself)."""
+        """Greedy answers: a list of (token ids without the end-of-turn token, whether it ended by itself).
+
+        Raises `NotFinite` with the index of the first prompt for which the model's logits are NaN.
+        """
         found: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
         end = self.encoder.end_of_turn
         done = 0
@@ -140,6 +170,7 @@ class Engine:
             for row, index in enumerate(batch):
                 ids[row, width - len(prompts[index]) :] = torch.tensor(prompts[index])
                 mask[row, width - len(prompts[index]) :] = 1
+            broken = _FindNan(len(batch), self.device)
             answered = self.model.generate(
                 input_ids=ids.to(self.device),
                 attention_mask=mask.to(self.device),
@@ -149,7 +180,10 @@ class Engine:
                 eos_token_id=end,
                 pad_token_id=end,
                 use_cache=True,
+                logits_processor=[broken],
             )[:, width:].tolist()
+            if broken.found.any():
+                raise NotFinite(min(index for index, nan in zip(batch, broken.found.tolist(), strict=True) if nan))
             for index, tokens in zip(batch, answered, strict=True):
                 ended = end in tokens
                 found[index] = (tokens[: tokens.index(end)] if ended else tokens, ended)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from growthpace.conversation import Encoder
 from growthpace.data.items import Item, Message, read_items
 from growthpace.errors import InputError
-from growthpace.evaluation.engine import Engine, Question
+from growthpace.evaluation.engine import Engine, NotFinite, Question
 from growthpace.evaluation.predictions import Prediction, write_predictions
 from growthpace.evaluation.scorers import SCORERS
 from growthpace.files import fingerprint, read_json
 from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.models.base import weights_hash
+from growthpace.models.tokenizer import decode
 from growthpace.study import UNTUNED, Study
 
 
@@ -79,6 +80,8 @@ def answer(
         item = items[index]
         end = [encoder.end_of_turn] if SCORERS[item.scorer].END_OF_TURN else []
         candidates = tuple([*encoder.answer(text), *end] for text in item.candidates)
+        if not all(candidates):
+            raise InputError(f"item {item.id!r} ({item.origin}): a candidate has no tokens ({list(item.candidates)})")
         prompt, cut = fitted(encoder, item, engine.context - max(map(len, candidates)) + 1)
         questions.append(Question(prompt, candidates))
         cuts.append(cut)
@@ -98,13 +101,16 @@ def answer(
         )
 
     prompts = [fitted(encoder, items[index], engine.context - max_new_tokens) for index in generated]
-    answers = engine.generate(
-        [prompt for prompt, _ in prompts], max_new_tokens, lambda done: report(len(scored) + done)
-    )
+    try:
+        answers = engine.generate(
+            [prompt for prompt, _ in prompts], max_new_tokens, lambda done: report(len(scored) + done)
+        )
+    except NotFinite as error:
+        raise FloatingPointError(f"item {items[generated[error.index]].id!r}: the model's logits are NaN") from None
     for index, (prompt, cut), (tokens, ended) in zip(generated, prompts, answers, strict=True):
         found[index] = Prediction(
             item_id=items[index].id,
-            text=engine.tokenizer.decode(tokens, skip_special_tokens=True),
+            text=decode(engine.tokenizer, tokens),
             finished=ended,
             logprobs=(),
             tokens=(),

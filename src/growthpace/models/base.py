@@ -123,16 +123,18 @@ def _prepare(origin: Path, target: Path, form: str, report: Callable[[str], None
     if form == "paper":
         missing = [t for t in PAPER_TOKENS if tokenizer.convert_tokens_to_ids(t) in (None, tokenizer.unk_token_id)]
         if missing:
-            tokenizer.add_special_tokens({"extra_special_tokens": missing})
-        rows = model.get_input_embeddings().weight.shape[0]
-        if len(tokenizer) > rows:
-            report(f"adding {', '.join(missing)}: {rows} to {len(tokenizer)} token embeddings")
-            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+            rows = model.get_input_embeddings().weight.shape[0]
+            known = min(rows, len(tokenizer))  # many models have spare rows, which were never trained
+            tokenizer.add_special_tokens({"extra_special_tokens": missing}, replace_extra_special_tokens=False)
+            report(f"adding {', '.join(missing)} to the {known} tokens")
+            if len(tokenizer) > rows:
+                model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
             # Random rows would make small volumes measure how fast <eot> is learned (the paper's fault B9);
             # the mean of the known rows is a neutral start.
+            new = tokenizer.convert_tokens_to_ids(missing)
             with torch.no_grad():
                 for layer in {model.get_input_embeddings(), model.get_output_embeddings()}:
-                    layer.weight[rows:] = layer.weight[:rows].float().mean(dim=0).to(layer.weight.dtype)
+                    layer.weight[new] = layer.weight[:known].float().mean(dim=0).to(layer.weight.dtype)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     return sum(parameter.numel() for parameter in model.parameters())

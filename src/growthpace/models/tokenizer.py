@@ -8,6 +8,7 @@ transformers 5 turns a SentencePiece model into a BPE of its own that splits Chi
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,17 @@ def load_tokenizer(folder: str | Path, trust_remote_code: bool = False) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of ids, without special tokens.
+
+    A tokenizer on SentencePiece decodes through SentencePiece itself: transformers 5.23 joins the pieces' names
+    instead, which leaves a byte piece such as `<0x0A>` as these six characters. Tokens added to its vocabulary are no
+    text and are left out, as control tokens are.
+    """
+    model = getattr(tokenizer, "sp_model", None)
+    if model is None:
+        return tokenizer.decode(list(ids), skip_special_tokens=True)
+    added, pieces = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}, model.get_piece_size()
+    return model.decode([int(token) for token in ids if token not in added and token < pieces])

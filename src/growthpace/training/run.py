@@ -25,7 +25,7 @@ from growthpace import __version__
 from growthpace.conversation import Encoder
 from growthpace.data.items import read_items
 from growthpace.errors import InputError
-from growthpace.files import fingerprint, read_json, write_json
+from growthpace.files import fingerprint, read_json, write_json, write_text
 from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.interruptible import StateFolder, Stopped
 from growthpace.models.base import weights_hash
@@ -39,18 +39,22 @@ from growthpace.training.states import mark_complete, newest_whole, states, step
 Report = Callable[[str], None]
 
 
-def needed_epochs(study: Study, run: Run, paths: Paths) -> list[int]:
-    """Epochs whose weights a missing prediction still needs; all of them where the study keeps all."""
+def needed_epochs(study: Study, run: Run, paths: Paths, trained: bool) -> list[int]:
+    """Epochs whose weights are needed; all of them where the study keeps all.
+
+    trained: the run has been trained with its present settings, so that predictions and a selection that are there
+    are of these weights, and only what is missing needs any. Otherwise they are of other weights and count for nothing.
+    """
     grid = Grid(study)
     if study.keep_checkpoints == "all":
         return list(range(1, grid.epochs(run) + 1))
     needed: set[int] = set()
     for suite, epoch in grid.evaluations(run):
-        if paths.prediction(run, suite, epoch).exists():
+        if trained and paths.prediction(run, suite, epoch).exists():
             continue
         if epoch != SELECTED:
             needed.add(epoch)
-        elif paths.selected(run).exists():
+        elif trained and paths.selected(run).exists():
             needed.add(read_json(paths.selected(run))["epoch"])
         else:
             needed.update(grid.candidates(run))
@@ -69,8 +73,8 @@ def train(study: Study, run: Run, paths: Paths, report: Report) -> dict[str, Any
     identity = {**settings, "base_weights": base["weights_sha256"], "dataset": manifest["items_sha256"]}
     with StateFolder(folder / "state", fingerprint(identity)) as state:
         finished = state.folder / "finished.json"
-        needed = needed_epochs(study, run, paths)
         known = read_json(finished) if finished.exists() else None
+        needed = needed_epochs(study, run, paths, trained=known is not None)
         lost = [e for e in needed if weights_hash(paths.weights(run, e)) != _known_hash(known, e)] if known else needed
         if known and not lost:
             report(f"{run}: every weight that is needed is there, nothing to train")
@@ -79,8 +83,8 @@ def train(study: Study, run: Run, paths: Paths, report: Report) -> dict[str, Any
                 report(f"{run}: the weights of epoch {', '.join(map(str, lost))} are gone and needed, training again")
             known = _Training(study, run, paths, state, identity, lost, known, report).run()
             write_json(finished, known)
-            for leftover in states(state.folder):
-                shutil.rmtree(leftover)
+        for leftover in states(state.folder):
+            shutil.rmtree(leftover)
         for epoch in known["epochs"]:
             write_json(paths.marker(run, epoch["epoch"]), epoch)
         write_json(paths.training(run), known)
@@ -99,6 +103,9 @@ class _Training:
         self.identity, self.wanted, self.known, self.report = identity, wanted, known, report
         self.recipe = study.training
         self.grid = Grid(study)
+        self._saved_path = state.folder / "epochs.json"
+        self.saved: dict[str, str] = read_json(self._saved_path) if self._saved_path.exists() else {}
+        """Hash of the weights of every epoch that was written with these settings, in whatever attempt."""
 
     def run(self) -> dict[str, Any]:
         logging.set_verbosity_error()
@@ -113,6 +120,16 @@ class _Training:
         self.steps = Steps(
             examples, self.run_.seed, epochs, self.recipe.batch_size, self.recipe.microbatch_tokens
         )
+        self.history = _History(self.state.folder / "history.jsonl")
+        # A state behind an epoch whose weights are gone is of no use: training would never come past that epoch again.
+        gone = [e for e in self.wanted if weights_hash(self.paths.weights(self.run_, e)) != self.saved.get(str(e), "")]
+        if not gone and len(self.history.read()) >= self.last_step:  # killed between the last weights and their record
+            self.history.cut(self.last_step)
+            self.state.log("everything that is needed had been trained")
+            return self._describe()
+        resume = newest_whole(self.state.folder, below=gone[0] * self.steps.per_epoch if gone else self.last_step)
+        done = step_of(resume) if resume else 0
+        self.history.cut(done)
         # fp32 master weights: transformers would load the checkpoint's own precision.
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
         context = getattr(model.config, "max_position_embeddings", None)
@@ -120,13 +137,8 @@ class _Training:
             raise InputError(
                 f"training.max_length: {self.recipe.max_length} is above the context of {self.run_.model} ({context})"
             )
-        model.config.use_cache = False
         if self.recipe.gradient_checkpointing:
             model.gradient_checkpointing_enable()
-        self.history = _History(self.state.folder / "history.jsonl")
-        resume = newest_whole(self.state.folder)
-        done = step_of(resume) if resume else 0
-        self.history.cut(done)
         if done:
             self.report(f"{self.run_}: resuming after step {done} of {len(self.steps)}")
         self.state.log(f"starts at step {done} of {len(self.steps)}, process {os.getpid()} on {platform.node()}")
@@ -136,7 +148,7 @@ class _Training:
             self.state.log(f"stopped at step {trainer.state.global_step}")
             raise Stopped(f"{self.run_}: stopped after step {trainer.state.global_step}, run it again to go on")
         self.state.log("done")
-        return self._describe(model)
+        return self._describe()
 
     @property
     def last_step(self) -> int:
@@ -149,20 +161,35 @@ class _Training:
         aside = target.with_name(f".{target.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.recipe.precision]
-        weights = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
-        model.config.dtype = dtype
+        copies: dict[tuple, torch.Tensor] = {}  # tied weights stay one tensor, so that they are written once
+        weights = {}
+        for name, tensor in model.state_dict().items():
+            place = (tensor.data_ptr(), tensor.shape)
+            if place not in copies:
+                copies[place] = tensor.detach().to("cpu", dtype)
+                if not copies[place].isfinite().all():
+                    raise FloatingPointError(
+                        f"{self.run_}: {name} is not finite after step {epoch * self.steps.per_epoch}, the last of "
+                        f"epoch {epoch}; lower training.learning_rate or look at the data"
+                    )
+            weights[name] = copies[place]
         model.save_pretrained(aside, state_dict=weights)
+        # transformers writes the precision of the model in memory, which is not that of these weights.
+        config = read_json(aside / "config.json")
+        write_json(aside / "config.json", {**config, "dtype": str(dtype).removeprefix("torch.")})
         self.tokenizer.save_pretrained(aside)
         for path in aside.iterdir():
             with open(path, "rb+") as handle:
                 os.fsync(handle.fileno())
         shutil.rmtree(target, ignore_errors=True)
         os.replace(aside, target)
+        self.saved[str(epoch)] = weights_hash(target)
+        write_json(self._saved_path, self.saved)
 
-    def _describe(self, model) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         found = {e["epoch"]: e for e in (self.known or {"epochs": []})["epochs"]}
         for epoch in self.wanted:
-            digest = weights_hash(self.paths.weights(self.run_, epoch))
+            digest = self.saved[str(epoch)]
             before = found.get(epoch, {}).get("weights_sha256")
             if before not in (None, digest):
                 self.report(
@@ -172,8 +199,10 @@ class _Training:
             found[epoch] = {"epoch": epoch, "folder": f"epoch-{epoch}", "weights_sha256": digest}
         steps = self.history.read()
         seconds = sum(step["seconds"] for step in steps)
+        if self.known:  # trained again for lost weights: what the first training recorded stays
+            again = self.known.get("seconds_again", 0) + seconds
+            return {**self.known, "epochs": [found[epoch] for epoch in sorted(found)], "seconds_again": round(again, 3)}
         tokens = sum(step["tokens"] for step in steps)
-        device = model.device
         return {
             "run": str(self.run_),
             "study": self.study.study,
@@ -190,7 +219,7 @@ class _Training:
             "answer_tokens": sum(step["answer_tokens"] for step in steps),
             "seconds": round(seconds, 3),
             "tokens_per_second": round(tokens / seconds, 1) if seconds else None,
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {self.study.threads} threads",
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {self.study.threads} threads",
             "devices": 1,
             "versions": {"growthpace": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
@@ -209,12 +238,16 @@ class _History:
 
     def cut(self, steps: int) -> None:
         """Forgets what came after a state that training resumes from."""
-        kept = [json.dumps(step) + "\n" for step in self.read()[:steps]]
-        self.path.write_text("".join(kept))
+        write_text(self.path, "".join(json.dumps(step) + "\n" for step in self.read()[:steps]))
 
     def add(self, step: dict) -> None:
         with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps(step) + "\n")
+
+    def flush(self) -> None:
+        """Brings what was added to the disk, before a state that counts on it."""
+        with open(self.path, "rb+") as handle:
+            os.fsync(handle.fileno())
 
 
 class _PackedTrainer(Trainer):
@@ -248,6 +281,7 @@ class _PackedTrainer(Trainer):
                 report_to="none",
                 disable_tqdm=True,
                 remove_unused_columns=False,
+                use_cache=True,  # what a saved checkpoint says to whoever loads it; training passes its own
                 dataloader_pin_memory=False,
             ),
             train_dataset=training.steps,
@@ -358,5 +392,6 @@ class _Keeper(TrainerCallback):
             )
 
     def on_save(self, args, state, control, **kwargs):
+        self.training.history.flush()
         mark_complete(self.training.state.folder / f"checkpoint-{state.global_step}")
         self.saved = time.monotonic()

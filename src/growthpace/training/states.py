@@ -44,11 +44,11 @@ def states(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"), key=step_of)
 
 
-def newest_whole(folder: Path) -> Path | None:
-    """The newest whole state; half-written ones are removed on the way."""
+def newest_whole(folder: Path, below: int) -> Path | None:
+    """The newest whole state of a step before `below`; half-written ones and later ones are removed on the way."""
     newest = None
     for state in states(folder):
-        if is_complete(state):
+        if is_complete(state) and step_of(state) < below:
             newest = state
         else:
             shutil.rmtree(state)

@@ -50,7 +50,7 @@ def _patterns(letters: tuple[str, ...]) -> dict[str, re.Pattern]:
         ),
         "negated": re.compile(
             rf"(?:不是|不选|不能选|排除|而非|并非|\bnot|n't(?:\s+be)?|\bexclude|\brule\s+out|\beliminate)\s*(?:option|选项)?"
-            rf"\s*[(\"]?{alone}|{alone}\W?\s*(?:选项|项)?\s*(?:是)?\s*{wrong}",
+            rf"\s*[(\"]?{alone}|{alone}[)\]】\"]?\s*(?:选项|项)?\s*(?:是)?\s*{wrong}",
         ),
         "alone": re.compile(rf"(?P<letter>{alone})(?!(?<=[AI])\s+(?!(?:and|or|is|because)\b)[a-z])"),
         "whole": re.compile(rf"\W*(?P<letter>{one})\W*", re.IGNORECASE),
@@ -61,7 +61,7 @@ def parse_letter(text: str, letters: Sequence[str]) -> str:
     """The one letter that a text gives as its answer, or '' where it gives none, several or another letter.
 
     In this order: the last letter after an announcement ("答案是B", "The answer is (B)."), a letter that leads the text
-    ("B. Beijing"), the only letter called correct, the only letter that stands alone and is not negated.
+    ("B. Beijing"), the only letter called correct, the only letter that stands alone. Negated letters are left out.
     """
     if not letters:
         return ""
@@ -73,9 +73,9 @@ def parse_letter(text: str, letters: Sequence[str]) -> str:
     if announced := list(patterns["announced"].finditer(text)):
         match = announced[-1]
         return "" if patterns["another"].match(text, match.end()) else spelt[match["letter"].casefold()]
+    text = patterns["negated"].sub(" ", text)
     if match := patterns["leading"].match(text):
         return "" if patterns["another"].match(text, match.end("letter")) else spelt[match["letter"].casefold()]
-    text = patterns["negated"].sub(" ", text)
     for kind in ("correct", "alone"):
         found = {match["letter"] for match in patterns[kind].finditer(text)}
         if len(found) == 1:

@@ -22,7 +22,7 @@ END_OF_TURN = False
 @lru_cache(maxsize=64)
 def _patterns(letters: tuple[str, ...]) -> dict[str, re.Pattern]:
     one = "(?:" + "|".join(re.escape(letter) for letter in letters) + ")"
-    join = r"(?:[\s\"'()\[\]{}、,;/&+.|\-]|和|与|及|以及|还有|\band\b|选项|项)*"
+    join = r"(?:[ \t\"'()\[\]{}、,;/&+|\-]|\.(?! )|和|与|及|以及|还有|\band\b|选项|项)*"
     run = rf"(?<![A-Za-z0-9])(?P<run>{one}(?:{join}{one})*)(?![A-Za-z0-9'])"
     return {
         "one": re.compile(one),
@@ -30,7 +30,7 @@ def _patterns(letters: tuple[str, ...]) -> dict[str, re.Pattern]:
         "run": re.compile(rf"{run}(?!(?<=[AI])\s+(?!(?:are|is|because)\b)[a-z])"),
         "announced": re.compile(rf"(?i:{ANNOUNCEMENT}){run}"),
         "label": re.compile(rf"^[\s\-*•(\[]*(?P<run>{one})\s*[).:、\]]", re.MULTILINE),
-        "whole": re.compile(rf"\W*{one}(?:\W*{join}\W*{one})*\W*"),
+        "whole": re.compile(rf"\W*{one}(?:(?:\W|和|与|及|还有|\band\b|选项|项)*{one})*\W*"),
         "whole_small": re.compile(rf"\W*{one}(?:(?:[\s,、;]|\band\b)+{one})*\W*", re.IGNORECASE),
     }
 
@@ -39,7 +39,8 @@ def parse_letters(text: str, letters: Sequence[str]) -> str:
     """The letters that a text gives as its answer, each once, in the order of `letters`; '' where none are clear.
 
     In this order: a text of nothing but letters ("AC", "A、C", "a, c"), the letters after the last announcement
-    ("答案是A和C。"), letters that label two or more lines, the only group of letters in the text.
+    ("答案是A和C。") or labelling the lines after it, letters that label two or more lines, the only group of letters
+    in the text.
     """
     if not letters:
         return ""
@@ -53,7 +54,11 @@ def parse_letters(text: str, letters: Sequence[str]) -> str:
     if patterns["whole"].fullmatch(text) or patterns["whole_small"].fullmatch(text):
         return as_set(re.sub(r"\band\b", " ", text))
     if announced := list(patterns["announced"].finditer(text)):
-        return as_set("".join(patterns["one"].findall(announced[-1]["run"])))
+        match = announced[-1]
+        labels = [label["run"] for label in patterns["label"].finditer(text[match.start("run") :])]
+        if len(as_set(match["run"])) > 1 or len(labels) < 2 or labels[0] != match["run"]:
+            labels = patterns["one"].findall(match["run"])
+        return as_set("".join(labels))
     labels = [match["run"] for match in patterns["label"].finditer(text)]
     if len(labels) > 1:
         return as_set("".join(labels))

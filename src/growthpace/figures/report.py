@@ -1,0 +1,189 @@
+"""The report: one self-contained HTML page that opens from disk, without a network, light and dark, wide and narrow.
+
+Everything on it is given by the caller; nothing is computed here but rounding and counting, so that the page cannot
+disagree with the tables. What is missing is shown as missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from growthpace.analysis.curves import FITTED
+from growthpace.analysis.scores import OVERALL
+from growthpace.figures.drawing import INK, MUTED, PAPER, RULE, readable
+from growthpace.figures.panels import CAPTIONS
+from growthpace.figures.summary import SENTENCES, signed, summarise
+
+TITLES = {
+    "abilities": "Growth curves",
+    "overall": "Overall",
+    "pace": "Pace of each ability",
+    "sizes": "Model size",
+}
+
+
+def render(
+    *,
+    name: str,
+    description: str,
+    notice: str,
+    suite: str,
+    confidence: float,
+    margin: float,
+    points: pd.DataFrame,
+    pace: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    advice: Iterable[Mapping[str, Any]],
+    completeness: Iterable[Mapping[str, Any]],
+    figures: Mapping[str, str],
+    costs: Iterable[Mapping[str, Any]],
+    provenance: Mapping[str, Any],
+) -> str:
+    """The page as HTML text; equal input gives equal text.
+
+    name, description: the study's. notice: shown above everything, empty for none.
+    suite, confidence, margin: the study's `analysis` section; all tables are cut down to this suite.
+    points, pace, comparisons: what `curves.points`, `curves.pace` and `compare.compare` give.
+    advice: what `advise.advise` gives, once for each labelled source.
+    completeness: one dict per planned run: model, dataset, seed, complete (bool) and, if not complete, missing (str:
+    what is missing, such as `training` or `predictions on test`).
+    figures: {name in panels.FIGURES: SVG text}, shown in this order.
+    costs: one dict per run: model, dataset, seed, wall_seconds, tokens_per_second, device; None where unknown.
+    provenance: {config: text of the study file, versions: {name: version}, hashes: {name: hash}}.
+    """
+    runs = [dict(run) for run in completeness]
+    points, pace, comparisons = (_of_suite(table, suite) for table in (points, pace, comparisons))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("growthpace.figures", "."),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters.update(signed=signed, percent=percent, readable=readable, wall=wall, count=count)
+    return environment.get_template("report.html.j2").render(
+        name=name, description=description, notice=notice, suite=suite, confidence=confidence, margin=margin,
+        summary=summarise(suite, points, pace, comparisons, runs), grid=_grid(runs), scores=_scores(points, pace),
+        pace=_pace(pace), classes=_classes(pace), sentences=SENTENCES,
+        comparisons=_records(comparisons[comparisons["kind"] == "sources"]),
+        mixes=_records(comparisons[comparisons["kind"] == "mix"]), advice=[dict(entry) for entry in advice],
+        figures=[
+            {"name": key, "title": TITLES.get(key, readable(key)), "caption": CAPTIONS.get(key, ""),
+             "svg": inline_svg(text, key)}
+            for key, text in figures.items()
+        ],
+        costs=[dict(row) for row in costs], total=_total(costs), provenance=provenance,
+    )  # fmt: skip
+
+
+def inline_svg(text: str, name: str) -> str:
+    """An SVG file's text as an element of the page: its ids made its own, its greys taken from the page's colours.
+
+    Declarations, metadata and namespaces (which hold addresses that nothing here should name) are taken away; HTML
+    needs none of them.
+    """
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
+    text = text.replace("xlink:href=", "href=")
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    for colour, variable in ((INK, "ink"), (MUTED, "muted"), (RULE, "rule"), (PAPER, "paper")):
+        text = text.replace(colour, f"var(--figure-{variable})")
+    # The size in points would be a fixed one; the viewBox alone lets it shrink with the page.
+    opening = re.sub(r'\s(width|height|version)="[^"]*"', "", text[: text.index(">")])
+    width = float(re.search(r'viewBox="\S+ \S+ (\S+) \S+"', opening).group(1))
+    full = f"{width * 4 / 3:.0f}px"
+    opening += f' role="img" aria-labelledby="caption-{name}" style="--full: {full}; max-width: {full}"'
+    return opening + text[text.index(">") :].strip()
+
+
+def percent(value: float) -> str:
+    """A fraction as a percentage without its sign, such as 43.5."""
+    return "not known" if pd.isna(value) else f"{100 * value:.1f}"
+
+
+def wall(seconds: float | None) -> str:
+    """Seconds as 45 s, 12 min or 3.4 h."""
+    if seconds is None or pd.isna(seconds):
+        return "not known"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def count(value: float | None) -> str:
+    """A count with separators, or `not known`."""
+    return "not known" if value is None or pd.isna(value) else f"{value:,.0f}"
+
+
+def _of_suite(table: pd.DataFrame, suite: str) -> pd.DataFrame:
+    """The rows of one suite, `overall` before the abilities: a reader wants it first."""
+    own = table[table["suite"] == suite]
+    return pd.concat([own[own["ability"] == OVERALL], own[own["ability"] != OVERALL]])
+
+
+def _records(table: pd.DataFrame) -> list[dict]:
+    return table.to_dict("records")
+
+
+def _grid(runs: list[dict]) -> dict:
+    """The planned runs as model x dataset x seed."""
+    models = list(dict.fromkeys(run["model"] for run in runs))
+    datasets = list(dict.fromkeys(run["dataset"] for run in runs))
+    cells: dict[tuple, list[dict]] = {}
+    for run in runs:
+        cells.setdefault((run["model"], run["dataset"]), []).append(run)
+    rows = [{"dataset": d, "cells": [cells.get((model, d), []) for model in models]} for d in datasets]
+    missing = [run for run in runs if not run["complete"]]
+    return {"models": models, "rows": rows, "planned": len(runs), "missing": missing}
+
+
+def _scores(points: pd.DataFrame, pace: pd.DataFrame) -> dict:
+    """Scores as one row per model and dataset, one column per ability, `overall` first."""
+    names = list(points["ability"].drop_duplicates())
+    most = int(points["seeds"].max()) if len(points) else 0
+    rows = []
+    for (model, dataset), own in points.groupby(["model", "dataset"], sort=False):
+        cells = {row["ability"]: row for row in _records(own)}
+        first = own.iloc[0]
+        seeds = f"{int(own['seeds'].min())} of {most} seeds" if first["kind"] != "untuned" else ""
+        rows.append(
+            {
+                "model": model, "dataset": dataset, "cells": [cells.get(name) for name in names], "seeds": seeds,
+                "fewer": first["kind"] != "untuned" and own["seeds"].min() < most,
+            }
+        )  # fmt: skip
+    chances = points.groupby("ability")["chance"].mean()
+    outside = {name: not bool(own["in_domain"].all()) for name, own in points.groupby("ability")}
+    return {"abilities": names, "rows": rows, "chances": [chances[n] for n in names], "outside": outside}
+
+
+def _pace(pace: pd.DataFrame) -> list[dict]:
+    rows = _records(pace)
+    for row in rows:
+        row["fitted"] = row["status"] == FITTED
+    return rows
+
+
+def _classes(pace: pd.DataFrame) -> dict:
+    """Abilities x (model, source): the class and pace of each curve, at a glance."""
+    curves = list(dict.fromkeys(zip(pace["source"], pace["model"], strict=True)))
+    curves.sort(key=lambda curve: curve[0])  # stable: models keep their order within a source
+    rows = []
+    for ability, own in pace.groupby("ability", sort=False):
+        cells = {(row["source"], row["model"]): row for row in _pace(own)}
+        outside = not own["in_domain"].all()
+        rows.append({"ability": ability, "outside": outside, "cells": [cells.get(curve) for curve in curves]})
+    sources: dict[str, int] = {}
+    for source, _ in curves:
+        sources[source] = sources.get(source, 0) + 1
+    return {"curves": curves, "sources": sources, "rows": rows}
+
+
+def _total(costs: Iterable[Mapping[str, Any]]) -> dict:
+    known = [row["wall_seconds"] for row in costs if row["wall_seconds"] is not None]
+    return {"seconds": float(sum(known)), "known": len(known)}

@@ -1,0 +1,150 @@
+"""The report's first paragraphs: what the tables say, in plain words with numbers, and nothing that they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from growthpace.analysis.curves import CLASSES, DECLINING, FITTED, RESISTANT, RESPONSIVE, UNDECIDED
+from growthpace.analysis.scores import OVERALL
+from growthpace.figures.drawing import readable
+
+SENTENCES = {
+    RESPONSIVE: "Grows with data",
+    RESISTANT: "Does not grow with data",
+    DECLINING: "Falls with more data",
+    UNDECIDED: "Cannot be told",
+}
+"""What each class of pace means to a reader."""
+
+
+def summarise(
+    suite: str, points: pd.DataFrame, pace: pd.DataFrame, comparisons: pd.DataFrame, completeness: Iterable[dict]
+) -> list[dict]:
+    """Sentences and lists for the top of the page: dicts with `text` and, where it has a list, `entries`, each a dict
+    with `lead`, `class` and `text`.
+
+    The tables hold rows of `suite` alone; `completeness` as in `report.render`.
+    """
+    runs = list(completeness)
+    done = sum(bool(run["complete"]) for run in runs)
+    found = [{"text": _runs(done, len(runs))}]
+    fitted = pace[pace["status"] == FITTED]
+    if fitted.empty:
+        text = "No growth curve has three volumes yet, so nothing can be said about pace."
+        return [*found, {"text": text}]
+    found.append({"text": _overall(suite, fitted, points)})
+    for source, curves in fitted[fitted["ability"] != OVERALL].groupby("source", sort=False):
+        entries = []
+        for kind in CLASSES:
+            entries += _abilities(curves, kind)
+        found.append({"text": f"With data from {source}, on {suite}:", "entries": entries})
+    found += _sources(comparisons) + _mixes(comparisons)
+    if (fitted["uncertainty"] == "items only").any():
+        text = (
+            "Nothing was trained with two seeds, so that intervals cover the choice of test items only, not that of "
+            "seed and data, and are too narrow."
+        )
+        found.append({"text": text})
+    return found
+
+
+def _runs(done: int, planned: int) -> str:
+    if done == planned:
+        return f"All {planned} runs of this study are complete."
+    return (
+        f"{done} of {planned} runs are complete. The other {planned - done} are missing from every table and figure "
+        "below; nothing stands in for them."
+    )
+
+
+def _overall(suite: str, fitted: pd.DataFrame, points: pd.DataFrame) -> str:
+    """The mean over abilities at the ends of the grid, best model and source."""
+    overall = fitted[fitted["ability"] == OVERALL]
+    if overall.empty:
+        return f"No run has been graded on all abilities of {suite}, so there is no overall curve."
+    best = overall.loc[overall["score_at_largest"].idxmax()]
+    own = points[(points["ability"] == OVERALL) & (points["model"] == best["model"])]
+    first = own[(own["kind"] == "grid") & (own["source"] == best["source"])].sort_values("volume").iloc[0]
+    untuned = own[own["kind"] == "untuned"]
+    start = f"{100 * untuned['score'].iloc[0]:.0f} % untuned, " if len(untuned) else ""
+    return (
+        f"Averaged over all abilities, model {best['model']} tuned on {best['source']} data does best: {start}"
+        f"{100 * first['score']:.0f} % after {first['volume']:,} training items, "
+        f"{100 * best['score_at_largest']:.0f} % after {best['largest']:,} (chance is {100 * best['chance']:.0f} %). "
+        f"That is {signed(best['pace'])} points per fourfold data ({signed(best['low'])} to {signed(best['high'])}); "
+        f"its class is {best['class']}."
+    )
+
+
+def _abilities(curves: pd.DataFrame, kind: str) -> list[dict]:
+    """One entry for a class, if any ability has it: the abilities, each with its models and paces."""
+    models = curves["model"].nunique()
+    own = curves[curves["class"] == kind]
+    if own.empty:
+        return []
+    spans = own.groupby("ability", sort=False).agg(
+        count=("model", "size"), low=("pace", "min"), high=("pace", "max"), inside=("in_domain", "all")
+    )
+    spans["middle"] = spans["low"] + spans["high"]
+    parts = []
+    for row in spans.sort_values(["count", "middle"], ascending=[False, kind == DECLINING], kind="stable").itertuples():
+        which = "" if row.count == models else f" in {row.count} of {models} models"
+        span = signed(row.low) if row.count == 1 else f"{signed(row.low)} to {signed(row.high)}"
+        outside = "" if row.inside else ", out of domain"
+        parts.append(f"{readable(str(row.Index))}{which} ({span}{outside})")
+    return [{"lead": SENTENCES[kind], "class": kind, "text": ", ".join(parts)}]
+
+
+def _sources(comparisons: pd.DataFrame) -> list[dict]:
+    """How sources differ at equal volume: counts over abilities, and the overall difference at the largest volume."""
+    pairs = comparisons[comparisons["kind"] == "sources"]
+    names = pairs[["first", "second"]].apply(lambda column: column.str.rsplit("-", n=1).str[0])
+    found = []
+    for (one, other), rows in pairs.groupby([names["first"], names["second"]], sort=False):
+        single, overall = rows[rows["ability"] != OVERALL], rows[rows["ability"] == OVERALL]
+        better = int((single["stands"] & (single["difference"] > 0)).sum())
+        worse = int((single["stands"] & (single["difference"] < 0)).sum())
+        text = (
+            f"At equal volume, {one} is better than {other} in {better} of {len(single)} comparisons (ability by model "
+            f"by volume), worse in {worse}, and {len(single) - better - worse} cannot be told apart."
+        )
+        if len(overall):
+            last = overall[overall["volume"] == overall["volume"].max()]
+            told = ", ".join(f"{_difference(row)} for {row.model}" for row in last.itertuples())
+            at = f"{last['volume'].iloc[0]:,} items"
+            text += f" Averaged over all abilities, at {at}, it is ahead by this many points: {told}."
+        middle = float(np.median(single["minimum_detectable"])) if len(single) else float("nan")
+        if np.isfinite(middle):
+            text += f" One such comparison would find a true difference of {middle:.0f} points four times in five."
+        found.append({"text": text})
+    return found
+
+
+def _mixes(comparisons: pd.DataFrame) -> list[dict]:
+    """Each mix against the balanced dataset of its volume, averaged over abilities."""
+    rows = comparisons[(comparisons["kind"] == "mix") & (comparisons["ability"] == OVERALL)]
+    entries = [
+        {
+            "lead": f"{row.first} against {row.second}",
+            "class": UNDECIDED if not row.stands else RESPONSIVE if row.difference > 0 else DECLINING,
+            "text": f"{_difference(row)} points for {row.model}" + ("" if row.stands else ", not told apart"),
+        }
+        for row in rows.itertuples()
+    ]
+    text = "Averaged over all abilities, mixes beside the balanced dataset of their volume:"
+    return [{"text": text, "entries": entries}] if entries else []
+
+
+def _difference(row) -> str:
+    return f"{signed(row.difference)} ({signed(row.low)} to {signed(row.high)})"
+
+
+def signed(value: float) -> str:
+    """+2.3 or −0.4, with a real minus sign and never a negative zero; `not known` for NaN."""
+    if np.isnan(value):
+        return "not known"
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")

@@ -1,0 +1,190 @@
+"""Points, paces, comparisons and advice on whole made-up studies."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import ABILITIES, item_grades
+
+from growthpace.analysis.advise import advise
+from growthpace.analysis.compare import compare
+from growthpace.analysis.curves import CLASSES, pace, points
+from growthpace.analysis.matrix import blocks
+from growthpace.analysis.scores import OVERALL, write_frame
+from growthpace.analysis.uncertainty import quantile
+from growthpace.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def grades():
+    return item_grades(
+        missing=(("small", "curated-640", 1), ("tiny", "synthetic-160", 0), ("tiny", "synthetic-160", 1))
+    )
+
+
+@pytest.fixture(scope="module")
+def curves(grades):
+    return pace(grades, 0.95, 1.0)
+
+
+def test_points_are_means_over_seeds_and_say_how_many(grades):
+    found = points(grades, 0.95)
+    by_hand = grades.groupby(["model", "dataset", "ability"])["grade"].mean()
+    for row in found[found["ability"] != OVERALL].itertuples():
+        assert row.score == pytest.approx(by_hand[row.model, row.dataset, row.ability])
+        assert 0 <= row.low <= row.score <= row.high <= 1
+    seeds = found.set_index(["model", "dataset", "ability"])["seeds"]
+    assert seeds["small", "curated-640", "math"] == 1
+    assert seeds["small", "curated-160", "math"] == 2
+    assert ("tiny", "synthetic-160", "math") not in seeds.index  # missing, not invented
+    own = found[(found["model"] == "tiny") & (found["dataset"] == "curated-40")].set_index("ability")
+    assert own.loc[OVERALL, "score"] == pytest.approx(own.loc[list(ABILITIES), "score"].mean())
+
+
+def test_a_pace_is_the_slope_through_the_points(grades, curves):
+    dots = points(grades, 0.95)
+    for row in curves.itertuples():
+        own = dots[(dots["ability"] == row.ability) & (dots["model"] == row.model) & (dots["source"] == row.source)]
+        slope = np.polyfit(np.log(own["volume"].to_numpy(float)) / np.log(4), 100 * own["score"], 1)[0]
+        assert row.pace == pytest.approx(slope)
+        assert row.volumes == len(own)
+        assert row.low < row.equivalence_low < row.pace < row.equivalence_high < row.high
+    assert set(curves["class"]) <= set(CLASSES)
+    assert (curves["uncertainty"] == "items and seeds").all()
+
+
+def test_classes_follow_the_stated_rule(curves):
+    for row, kind in zip(curves.itertuples(), curves["class"], strict=True):
+        if row.equivalence_low >= -1 and row.equivalence_high <= 1:
+            assert kind == "resistant"
+        elif row.low > 0:
+            assert kind == "responsive"
+        else:
+            assert kind == ("declining" if row.high < 0 else "undecided")
+    strong = pace(item_grades(items=400, abilities={"up": 7.0, "down": -7.0, "flat": 0.0}), 0.95, 4.0)
+    kinds = strong[(strong["source"] == "curated")].groupby("ability")["class"].unique()
+    assert [list(kinds[name]) for name in ("up", "down", "flat")] == [["responsive"], ["declining"], ["resistant"]]
+
+
+def test_gains_over_untuned_and_over_chance(grades, curves):
+    row = curves[(curves["ability"] == "code") & (curves["model"] == "small") & (curves["source"] == "curated")].iloc[0]
+    own = grades[(grades["ability"] == "code") & (grades["model"] == "small")]
+    last = own[own["dataset"] == "curated-2560"].groupby("item_id")["grade"].mean()
+    difference = last - own[own["dataset"] == "untuned"].set_index("item_id")["grade"]
+    assert row["gain_over_untuned"] == pytest.approx(100 * difference.mean())
+    assert row["gain_over_untuned_error"] >= 100 * difference.std() / np.sqrt(len(difference)) * 0.999
+    assert row["gain_over_chance"] == pytest.approx(100 * (last.mean() - 0.25))
+    without = pace(grades[grades["kind"] != "untuned"], 0.95, 1.0)
+    assert without["gain_over_untuned"].isna().all()
+    assert without["pace"].to_numpy() == pytest.approx(curves["pace"].to_numpy())
+
+
+def test_two_volumes_are_refused():
+    found = pace(item_grades(volumes=(40, 160)), 0.95, 1.0)
+    assert set(found["status"]) == {"too few volumes"}
+    assert found[["pace", "standard_error", "low", "high"]].isna().all(axis=None)
+    assert set(found["class"]) == {"undecided"}
+    advice = advise(item_grades(volumes=(40, 160)), "curated", "test", 0.95, 1.0)
+    assert advice["status"] == "refused"
+    assert "3 volumes" in advice["reason"]
+
+
+def test_one_seed_says_items_only():
+    found = pace(item_grades(seeds=(0,)), 0.95, 1.0)
+    assert set(found["uncertainty"]) == {"items only"}
+    assert found["seed_error"].isna().all()
+    assert (found["standard_error"] == found["item_error"]).all()
+
+
+def test_tables_are_byte_identical(tmp_path, grades):
+    shuffled = grades.sample(frac=1, random_state=0).sort_index()
+    for name, table in (("one", grades), ("two", shuffled)):
+        write_frame(tmp_path / f"{name}-points", points(table, 0.95), {})
+        write_frame(tmp_path / f"{name}-pace", pace(table, 0.95, 1.0), {})
+        write_frame(tmp_path / f"{name}-compare", compare(table, 0.95), {})
+    for kind in ("points", "pace", "compare"):
+        assert (tmp_path / f"one-{kind}").read_bytes() == (tmp_path / f"two-{kind}").read_bytes()
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.permutations(list(ABILITIES)), st.integers(0, 1000))
+def test_relabelling_abilities_changes_nothing_else(names, seed):
+    grades = item_grades(seed=seed, models=(("tiny", 1),), items=15, sources=("curated",))
+    renamed = grades.assign(ability=grades["ability"].map(dict(zip(ABILITIES, names, strict=True))))
+    one, other = pace(grades, 0.95, 1.0), pace(renamed, 0.95, 1.0)
+    pd.testing.assert_frame_equal(one.drop(columns="ability"), other.drop(columns="ability"))
+
+
+def test_scores_at_chance_have_a_pace_of_zero_within_their_interval():
+    rng = np.random.default_rng(11)
+    grades = item_grades(abilities=dict.fromkeys("abcdefghijklmnopqrst", 0.0), models=(("tiny", 1),), untuned=False)
+    found = pace(grades.assign(grade=(rng.random(len(grades)) < 0.25).astype(float)), 0.95, 1.0)
+    assert np.mean((found["low"] <= 0) & (found["high"] >= 0)) >= 0.9
+
+
+def test_runs_that_answered_other_items_are_refused(grades):
+    with pytest.raises(InputError, match="answered other items"):
+        list(blocks(grades.drop(index=grades.index[grades["dataset"] == "curated-160"][:1])))
+    twice = pd.concat([grades, grades[grades["dataset"] == "curated-160"].assign(epoch=9)])
+    with pytest.raises(InputError, match="more than one chosen epoch"):
+        list(blocks(twice))
+    with pytest.raises(InputError, match="runs disagree about item"):
+        list(blocks(grades.assign(chance=grades["chance"] + 0.1 * (grades["dataset"] == "curated-160"))))
+
+
+def test_an_ability_that_a_run_lacks_leaves_that_run_out_of_overall(grades):
+    lacks = (grades["ability"] == "math") & (grades["model"] == "tiny") & (grades["dataset"] == "curated-40")
+    found = points(grades[~lacks], 0.95)
+    own = found[(found["model"] == "tiny") & (found["dataset"] == "curated-40")]
+    assert set(own["ability"]) == set(ABILITIES) - {"math"}
+
+
+def test_comparisons_are_paired_differences(grades):
+    found = compare(grades, 0.95)
+    assert len(found) == 5 * (4 + 3)  # tiny lacks synthetic-160; four abilities and overall
+    one_seed = item_grades(seeds=(0,))
+    row = compare(one_seed, 0.95).query("ability == 'code' and model == 'tiny' and volume == 640").iloc[0]
+    own = one_seed[(one_seed["ability"] == "code") & (one_seed["model"] == "tiny")].set_index(["dataset", "item_id"])
+    paired = own.loc["curated-640", "grade"] - own.loc["synthetic-640", "grade"]
+    error = 100 * paired.std() / np.sqrt(len(paired))
+    assert row["difference"] == pytest.approx(100 * paired.mean())
+    assert row["standard_error"] == pytest.approx(error)
+    assert row["minimum_detectable"] == pytest.approx((quantile(0.975, 59) + quantile(0.8, 59)) * error)
+    assert (found["stands"] == ((found["low"] > 0) | (found["high"] < 0))).all()
+
+
+def test_mixes_are_compared_at_their_volume_alone():
+    found = compare(item_grades(mixes={"reconstruct": 2561, "maximum": 4000}), 0.95)
+    mixes = found[found["kind"] == "mix"]
+    assert set(zip(mixes["first"], mixes["second"], strict=True)) == {
+        ("reconstruct", "curated-2560"), ("reconstruct", "synthetic-2560"),
+    }  # fmt: skip
+    assert compare(item_grades(sources=("curated",)), 0.95).empty
+
+
+def test_advice_says_what_it_can_and_no_more():
+    grades = item_grades(items=300, abilities={"up": 8.0, "flat": 0.0}, seeds=(0, 1, 2))
+    advice = advise(grades, "curated", "test", 0.95, 3.0)
+    told = {entry["ability"]: entry["advice"] for entry in advice["abilities"]}
+    assert told == {"up": "collect", "flat": "enough"}
+    assert advice["status"] == "advised"
+    assert yaml.safe_load(yaml.safe_dump(advice)) == advice
+    noisy = advise(item_grades(items=12, abilities={"a": 1.0, "b": 1.0}), "curated", "test", 0.95, 0.5)
+    assert noisy["status"] == "refused"
+    assert {entry["advice"] for entry in noisy["abilities"]} == {"cannot tell"}
+    with pytest.raises(InputError, match="no chosen run"):
+        advise(grades, "curated", "other", 0.95, 1.0)
+
+
+def test_a_curve_that_is_flat_at_its_end_needs_no_more():
+    """Steep, then saturated: the straight line still rises, but the last step does not."""
+    grades = item_grades(items=600, abilities={"a": 0.0}, models=(("tiny", 1),), sources=("curated",), seeds=(0, 1, 2))
+    rng = np.random.default_rng(0)
+    level = grades["volume"].map({0: 0.2, 40: 0.3, 160: 0.6, 640: 0.85, 2560: 0.85})
+    order = grades["item_id"].str[-4:].astype(int) / 600
+    advice = advise(grades.assign(grade=(order + 0.02 * rng.normal(size=len(grades)) < level).astype(float)),
+                    "curated", "test", 0.95, 3.0)  # fmt: skip
+    assert advice["abilities"][0]["class"] == "responsive"
+    assert advice["abilities"][0]["advice"] == "enough"

@@ -1,0 +1,6 @@
+"""The made-up studies of tests/analysis serve here too."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "analysis"))

@@ -1,0 +1,172 @@
+"""The page: well formed, self-contained, and true to what is missing."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from made_up import item_grades
+
+from growthpace.analysis.advise import advise
+from growthpace.analysis.compare import compare
+from growthpace.analysis.curves import pace, points
+from growthpace.figures.drawing import svg
+from growthpace.figures.panels import FIGURES
+from growthpace.figures.report import count, inline_svg, render, wall
+from growthpace.figures.summary import signed
+from growthpace.study import Figures
+
+SETTINGS = Figures(palette="colorblind", style="whitegrid", panel_width=2.6, columns=3)
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+MISSING = (("tiny", "synthetic-160", 0), ("tiny", "synthetic-160", 1), ("small", "curated-640", 1))
+
+
+def page(notice="A made-up world.", missing=MISSING, drawn=True, **study):
+    grades = item_grades(**{"items": 20, "missing": missing, "outside": ("physics",), **study})
+    dots, slopes = points(grades, 0.95), pace(grades, 0.95, 1.0)
+    runs = [
+        {"model": m, "dataset": f"{s}-{v}", "seed": n, "complete": (m, f"{s}-{v}", n) not in missing,
+         "missing": "training"}
+        for s in ("curated", "synthetic") for v in (40, 160, 640, 2560) for m in ("tiny", "small") for n in (0, 1)
+    ]  # fmt: skip
+    costs = [
+        {"model": "tiny", "dataset": "curated-40", "seed": 0, "wall_seconds": 100, "tokens_per_second": 12345.6,
+         "device": "cpu"},
+        {"model": "tiny", "dataset": "curated-40", "seed": 1, "wall_seconds": None, "tokens_per_second": None,
+         "device": None},
+    ]  # fmt: skip
+    return render(
+        name="made-up", description="Two models & two sources.", notice=notice, suite="test", confidence=0.95,
+        margin=1.0, points=dots, pace=slopes, comparisons=compare(grades, 0.95),
+        advice=[advise(grades, "curated", "test", 0.95, 1.0)], completeness=runs,
+        figures={name: svg(draw(dots, slopes, SETTINGS, "")) for name, draw in FIGURES.items() if drawn}, costs=costs,
+        provenance={"config": "study: made-up\n# <b>not bold</b>", "versions": {"growthpace": "0.1"},
+                    "hashes": {"scores.parquet": "abc"}},
+    )  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Checks nesting and gathers ids, references and text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.references, self.text, self.tags = [], [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "src", "xlink:href", "data", "action"):
+                self.references.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def html():
+    return page()
+
+
+@pytest.fixture(scope="module")
+def read(html):
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def test_it_is_one_page_that_needs_no_network(html, read):
+    assert "http://" not in html
+    assert "https://" not in html
+    assert not {"script", "link", "iframe", "img"} & set(read.tags)
+    assert not re.search(r"@import|url\((?!#)", html)
+    assert all(reference.startswith("#") for reference in read.references)
+    assert {reference[1:] for reference in read.references} <= set(read.ids)
+
+
+def test_ids_are_unique_and_labels_exist(html, read):
+    assert len(read.ids) == len(set(read.ids))
+    for labels in re.findall(r'aria-labelledby="([^"]+)"', html):
+        assert labels in read.ids
+    assert '<html lang="en">' in html
+    assert "prefers-color-scheme: dark" in html
+    assert html.count('role="img"') == len(FIGURES)
+
+
+def test_what_is_missing_is_shown_as_missing(html, read):
+    text = " ".join(" ".join(read.text).split())
+    assert "29 of 32 runs are complete" in text
+    assert html.count('class="seed missing"') == 3
+    assert "small, curated-640, seed 1: training" in text
+    assert "1 of 2 seeds" in text
+    assert "n=1" in text
+    scores = html[html.index('<section id="scores"') : html.index('<section id="comparisons"')]
+    assert not re.search(r"tiny</th><td class=\"word\">synthetic-160", scores)
+
+
+def test_it_says_what_it_claims_and_by_which_rule(read):
+    text = " ".join(" ".join(read.text).split())
+    assert "A made-up world." in text
+    assert "±1 points per fourfold data" in text
+    assert "interval at 90 %" in text
+    assert "Averaged over all abilities, model" in text
+    assert "curated is better than synthetic in" in text
+    assert "Physics" in text
+    assert "out of domain" in text
+    assert "12,346" in text
+    assert " at 0x" not in text
+    assert "not known" in text
+
+
+def test_text_from_a_study_is_escaped():
+    html = page(notice="<script>alert(1)</script>", missing=(), drawn=False, models=(("tiny", 1), ("small", 2)))
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;b&gt;not bold" in html
+    assert "All 32 runs of this study are complete." in html
+
+
+def test_the_same_tables_give_the_same_page(html):
+    assert page() == html
+
+
+def test_a_study_with_hardly_anything_still_reports():
+    html = page(notice="", sources=(), missing=(), drawn=False)
+    assert "no growth curve yet" in html
+    assert "nothing to compare" in html
+    assert "No advice" in html
+    assert 'class="notice"' not in html
+    two = page(volumes=(40, 160), seeds=(0,), missing=(), drawn=False)
+    assert "too few volumes" in two
+    assert "No growth curve has three volumes" in two
+    assert "items only" in page(seeds=(0,), missing=(), drawn=False)
+
+
+def test_figures_are_taken_in_without_their_own_addresses():
+    text = '<?xml version="1.0"?><svg xmlns="http://x" width="72pt" height="9pt" viewBox="0 0 72 9" version="1.1">'
+    text += '<metadata>http://y</metadata><g id="a" style="fill: #22272e"><use xlink:href="#a"/></g></svg>'
+    found = inline_svg(text, "f")
+    assert "http" not in found
+    assert 'viewBox="0 0 72 9"' in found
+    assert 'id="f-a" style="fill: var(--figure-ink)"' in found
+    assert 'href="#f-a"' in found
+    assert "max-width: 96px" in found
+
+
+def test_numbers_read_well():
+    assert [signed(v) for v in (2.34, -0.44, -0.01, float("nan"))] == ["+2.3", "−0.4", "0.0", "not known"]
+    assert [wall(v) for v in (45, 720, 12_240, None)] == ["45 s", "12 min", "3.4 h", "not known"]
+    assert [count(v) for v in (1234.5, None)] == ["1,234", "not known"]
