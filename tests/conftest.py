@@ -1,1 +1,2 @@
-"""Here so that tests in any folder can import `tiny`: pytest puts the folder of a conftest.py on the import path."""
+"""Here so that tests in any folder can import `tiny` and `small_study`: pytest puts the folder of a conftest.py on the
+import path."""

@@ -5,7 +5,6 @@ A study is made in the current folder: `monkeypatch.chdir(tmp_path)`, then `make
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from growthpace.models.base import make_ready
 from growthpace.study import Study
 
 torch.set_num_threads(1)  # the tests run side by side, and sums must not depend on how many cores there are
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 WORDS = [f"w{number}" for number in range(40)]
 CONTEXT = 64

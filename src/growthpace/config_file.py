@@ -36,7 +36,8 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be one word", key_node.start_mark)
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
+                what = f"the key {key!r} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, what, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -120,7 +121,14 @@ def described(error: ValidationError, model: type[BaseModel], content: Any) -> l
 class _Place:
     """Where in a model a fault lies: the key in words, and the type that is declared there."""
 
-    def __init__(self, annotation: Any, metadata: tuple = (), path: tuple = (), key: str = "", within: Any = None):
+    def __init__(
+        self,
+        annotation: Any,
+        metadata: tuple = (),
+        path: tuple = (),
+        key: str = "",
+        within: _Place | None = None,
+    ):
         self.metadata, self.within = list(metadata), within
         while get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
@@ -135,18 +143,24 @@ class _Place:
     def under(self, part: Any) -> _Place:
         """The place of a key (or a position) within this section."""
         path, key = (*self.path, part), f"{self.key}.{part}" if self.key else str(part)
-        if isinstance(self.annotation, type) and issubclass(self.annotation, BaseModel):
+        if part == "[key]":  # the name itself is at fault: pydantic gives it, then this
+            section = self.within
+            return _Place(get_args(section.annotation)[0], (), section.path, section.key, section)
+        if self.sections:
             field = self.annotation.model_fields.get(part)
-            return _Place(field.annotation, (field,), path, key) if field else _Place(Any, (), path, key, self.annotation)
+            return _Place(field.annotation, (field,), path, key, self) if field else _Place(Any, (), path, key, self)
         arguments = get_args(self.annotation)
-        if get_origin(self.annotation) is dict and part == "[key]":
-            return _Place(arguments[0], (), self.path, self.key)
         if get_origin(self.annotation) is dict:
-            return _Place(arguments[1], (), path, key)
+            return _Place(arguments[1], (), path, key, self)
         if isinstance(part, int) and arguments:
             argument = arguments[min(part, len(arguments) - 1)]
-            return _Place(argument, (), path, f"{self.key}[{part + 1}]")
-        return _Place(Any, (), path, key)
+            return _Place(argument, (), path, f"{self.key}[{part + 1}]", self)
+        return _Place(Any, (), path, key, self)
+
+    @property
+    def sections(self) -> bool:
+        """Whether a section with keys of its own is declared here."""
+        return isinstance(self.annotation, type) and issubclass(self.annotation, BaseModel)
 
     def branch(self, label: str) -> _Place:
         """The branch of a union that pydantic calls `label`."""
@@ -158,7 +172,7 @@ class _Place:
 
     def called(self, label: str) -> bool:
         """Whether pydantic calls this branch `label`: its tag, or the beginning of its type."""
-        if isinstance(self.annotation, type) and issubclass(self.annotation, BaseModel):
+        if self.sections:
             tags = [get_args(field.annotation) for field in self.annotation.model_fields.values()]
             return (label,) in tags or label == self.annotation.__name__
         kind = get_origin(self.annotation) or self.annotation
@@ -168,9 +182,7 @@ class _Place:
 
     def fits(self, value: Any) -> bool:
         """Whether a value has this branch's shape, so that its faults are worth telling."""
-        kind = get_origin(self.annotation) or self.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return isinstance(value, dict)
+        kind = dict if self.sections else get_origin(self.annotation) or self.annotation
         return isinstance(kind, type) and isinstance(value, kind) and not isinstance(value, bool)
 
     @property
@@ -178,6 +190,8 @@ class _Place:
         """What is declared here, in words."""
         kind = get_origin(self.annotation) or self.annotation
         arguments = get_args(self.annotation)
+        if self.union and all(self.branch_of(branch).sections for branch in self.branches):
+            return " or ".join(f"a section with {key}: {', '.join(tags)}" for key, tags in self.tags.items())
         if self.union:
             return " or ".join(place.allowed for place in map(self.branch_of, self.branches))
         if kind is Literal:
@@ -186,11 +200,22 @@ class _Place:
             return f"a list{', not empty' if _minimum(self.metadata) else ''} (each {_Place(arguments[0]).allowed})"
         if kind is tuple:
             return f"a list of {len(arguments)} (each {_Place(arguments[0]).allowed})"
-        if kind is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            keys = "" if kind is dict else f" ({', '.join(kind.model_fields)})"
-            return f"a section of keys and values{keys}"
+        if self.sections:
+            return f"a section with the keys {', '.join(kind.model_fields)}"
+        if kind is dict:
+            return f"a section of names{', not empty' if _minimum(self.metadata) else ''}"
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
-        return ", ".join([words.get(kind, "another kind of value"), *_bounds(self.metadata)])
+        return " ".join([words.get(kind, "another kind of value"), *_bounds(self.metadata)])
+
+    @property
+    def tags(self) -> dict[str, list[str]]:
+        """For a union of sections: {the key that tells them apart: its values}."""
+        found: dict[str, list[str]] = {}
+        for branch in self.branches:
+            for key, field in branch.model_fields.items():
+                if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
+                    found.setdefault(key, []).extend(get_args(field.annotation))
+        return found
 
 
 def _is_union(annotation: Any) -> bool:
@@ -203,9 +228,8 @@ def _bounds(metadata: list) -> Iterator[str]:
             if constraint.description:  # a pattern, said for people
                 yield constraint.description
             yield from _bounds(constraint.metadata)
-        for bound, word in (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below")):
-            if getattr(constraint, bound, None) is not None:
-                yield f"{word} {getattr(constraint, bound)}"
+        words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+        yield from (f"{word} {getattr(constraint, b)}" for b, word in words.items() if hasattr(constraint, b))
 
 
 def _minimum(metadata: list) -> int:
@@ -216,7 +240,7 @@ def _minimum(metadata: list) -> int:
 
 def _value_at(content: Any, path: tuple) -> Any:
     for part in path:
-        content = content[part] if isinstance(content, list | dict) else None
+        content = content[part] if isinstance(content, list) else content.get(part)
     return content
 
 
@@ -237,7 +261,7 @@ def _in_words(fault: dict, place: _Place) -> Iterator[str]:
         for line in str(fault["ctx"]["error"]).split("\n"):
             yield f"{key}: {line}" if key else line
     elif kind == "extra_forbidden":
-        known = list(place.within.model_fields)
+        known = list(place.within.annotation.model_fields)
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
         yield f"{key}: unknown key ({meant}allowed: {', '.join(known)})"
@@ -245,18 +269,10 @@ def _in_words(fault: dict, place: _Place) -> Iterator[str]:
         yield f"{key}: missing (allowed: {place.allowed})"
     elif kind.startswith("union_tag"):
         tag = fault["ctx"]["discriminator"].strip("'")
-        allowed = ", ".join(_tags(place, tag))
-        if not isinstance(value, dict):
-            yield f"{key}: found {_shown(value)}, allowed: a section with the key {tag} ({allowed})"
-        else:
-            found = f"found {_shown(value[tag])}" if tag in value else "missing"
-            yield f"{key}.{tag}: {found}, allowed: {allowed}"
+        allowed = ", ".join(place.tags[tag])
+        found = f"found {_shown(value[tag])}, allowed: {allowed}" if tag in value else f"missing (allowed: {allowed})"
+        yield f"{key}.{tag}: {found}"
     else:
         name = "the name " if fault["loc"][-1] == "[key]" else ""
         quotes = "; put it in quotes" if kind == "string_type" and isinstance(value, bool | int | float) else ""
         yield f"{key}: found {name}{_shown(value)}, allowed: {place.allowed}{quotes}"
-
-
-def _tags(place: _Place, key: str) -> Iterator[str]:
-    for branch in place.branches:
-        yield from get_args(branch.model_fields[key].annotation)

@@ -1,7 +1,7 @@
 """The one encoder from messages to token ids and loss mask.
 
-Training and evaluation both call `encode` and `encode_prompt`, so that an answer's ids are the same in both
-(invariant 2): every text is tokenised by itself, never across the border between prompt and answer. Loss falls on
+Training calls `Encoder.encode`, evaluation `Encoder.prompt` and `Encoder.answer`, and an answer's ids are the same in
+both (invariant 2): every text is tokenised by itself, never across the border between prompt and answer. Loss falls on
 assistant text and its end-of-turn token, in every turn, and nowhere else (invariant 3).
 
 Two formats:
@@ -9,13 +9,15 @@ Two formats:
 - `paper`: `<user>` text `<eot>` `<assistant>` text `<eot>` ..., without a beginning-of-sequence token, as in the
   paper's released code. A system message is rendered as the beginning of the first user message, after it a newline.
 - `chat_template`: the tokenizer's own template. What the template adds between a prompt with its generation cue and
-  the same conversation with the answer is the answer; it is learned up to and including the end-of-turn token.
+  the same conversation with the answer is the answer; it is learned up to and including the end-of-turn token. A
+  special token that a message's text spells out is text, as in the other format.
 
 Needs no torch: a tokenizer of transformers is passed in.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +58,10 @@ class Encoder:
         else:
             if not getattr(tokenizer, "chat_template", None):
                 raise InputError("format: chat_template, but this tokenizer has no chat template (use format: paper)")
+            added = tokenizer.added_tokens_decoder
+            self._end_ids = {*tokenizer.all_special_ids, *added} - {None}
+            self._spelt = {*tokenizer.all_special_tokens, *(token.content for token in added.values() if token.special)}
+            self._trims = self._template_trims()
             self.end_of_turn = self._template_end()
 
     def _single_id(self, token: str) -> int:
@@ -68,13 +74,9 @@ class Encoder:
         """Ids of a text by itself: no special token is added around it, and none is read into what it says."""
         return list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
-    def _markup(self, text: str) -> list[int]:
-        """Ids of what a chat template wrote, special tokens included."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
-
     def answer(self, text: str) -> list[int]:
         """Ids of an assistant's answer, as learned in training, without its end-of-turn token."""
-        return self.text(text)
+        return self.text(self._shown(text))
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Ids up to where the assistant's next answer begins; the last message must be the user's."""
@@ -108,31 +110,41 @@ class Encoder:
 
     # --- chat templates ---
 
+    def _shown(self, answer: str) -> str:
+        """An answer as the format writes it: many templates trim."""
+        return answer.strip() if self.form == "chat_template" and self._trims else answer
+
     def _render(self, messages: Sequence[Message], cue: bool) -> str:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=cue)
 
+    def _template_trims(self) -> bool:
+        question, answer = Message("user", "a"), " b "
+        before, whole = self._render([question], True), self._render([question, Message("assistant", answer)], False)
+        return not whole[len(before) :].startswith(answer)
+
     def _template_end(self) -> int:
-        """The token that ends an assistant's turn in the template: the first after the answer's text."""
+        """The special token that ends an assistant's turn in the template."""
         _, _, tail = self._split([Message("user", "a"), Message("assistant", "b")])
         ids = self._markup(tail)
-        if not ids:
-            raise InputError("this chat template has no token that ends an assistant's turn")
+        if not ids or ids[0] not in self._end_ids:
+            raise InputError(
+                f"format: chat_template, but after an answer this template writes {tail!r}, which does not begin with "
+                "a special token, so nothing would end the answer; use format: paper"
+            )
         return ids[0]
 
     def _split(self, messages: Sequence[Message]) -> tuple[str, str, str]:
         """Rendered text before the last (assistant's) answer, the answer's text, and what follows it."""
         before, whole = self._render(messages[:-1], True), self._render(messages, False)
-        if not whole.startswith(before):
+        answer = self._shown(messages[-1].content)
+        if not whole.startswith(before + answer):
             raise InputError(
-                "this chat template renders a prompt differently once it is answered (a reasoning template?), "
-                "so training and evaluation would not see the same tokens; use format: paper"
+                "format: chat_template, but this template does not put an answer as it is after the prompt with its "
+                "cue (a reasoning template?), so training and evaluation would not see the same tokens; "
+                "use format: paper"
             )
-        rest = whole[len(before) :]
-        for answer in (messages[-1].content, messages[-1].content.strip()):  # many templates trim
-            if rest.startswith(answer):
-                return before, answer, rest[len(answer) :]
-        raise InputError("this chat template changes an answer's text, so it cannot be used for tuning")
+        return before, answer, whole[len(before) + len(answer) :]
 
     def _template_segments(self, messages: Sequence[Message | None]):
         """(ids, learned) pieces; a final None instead of the last answer gives the prompt alone."""
@@ -145,15 +157,51 @@ class Encoder:
             else:
                 before, answer, tail = self._split(messages[: position + 1])
             if not before.startswith(done):
-                raise InputError("this chat template rewrites earlier turns; use format: paper")
-            yield self._markup(before[len(done) :]), False
+                raise InputError("format: chat_template, but this template rewrites earlier turns; use format: paper")
+            yield self._markup(before, len(done), self._spelt_out(messages[:position], before)), False
             if message is None:
                 return
             yield self.text(answer), True
             end = self._markup(tail)
+            if end[:1] != [self.end_of_turn]:
+                raise InputError("format: chat_template, but this template does not end every answer alike")
             yield end[:1], True
             yield end[1:], False
             done = before + answer + tail
+
+    def _markup(self, text: str, start: int = 0, spelt_out: Sequence[tuple[int, int]] = ()) -> list[int]:
+        """Ids of what a chat template wrote from `start` on, special tokens included but where they are `spelt_out`."""
+        ids: list[int] = []
+        for first, last in spelt_out:
+            if first >= start:
+                ids += [*self._markup(text[start:first]), *self.text(text[first:last])]
+                start = last
+        return ids + list(self.tokenizer.encode(text[start:], add_special_tokens=False))
+
+    def _spelt_out(self, messages: Sequence[Message], rendered: str) -> list[tuple[int, int]]:
+        """Where in the rendered prompt there are messages whose text spells out a special token.
+
+        They are found by rendering the messages again with marks in place of these texts.
+        """
+        suspect = [n for n, m in enumerate(messages) if any(token in m.content for token in self._spelt)]
+        if not suspect:
+            return []
+        marks = {f"\ue000{n}\ue001": messages[n].content for n in suspect}  # of Unicode's private use
+        names = dict(zip(suspect, marks, strict=True))
+        marked = self._render([Message(m.role, names.get(n, m.content)) for n, m in enumerate(messages)], True)
+        spans, position = [], 0
+        for part in re.split(f"({'|'.join(marks)})", marked):
+            text = marks.get(part, part)
+            if part in marks and not rendered.startswith(text, position):
+                text = text.strip()  # many templates trim
+            if not rendered.startswith(text, position):
+                raise InputError(
+                    "format: chat_template, but this template changes what messages say; use format: paper"
+                )
+            if part in marks:
+                spans.append((position, position + len(text)))
+            position += len(text)
+        return spans
 
 
 def _without_system(messages: Sequence[Message]) -> list[Message]:

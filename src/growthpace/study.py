@@ -29,7 +29,7 @@ Name = Annotated[
     Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         max_length=64,
-        description="made of up to 64 letters, digits and . _ - (a letter or digit first)",
+        description="of up to 64 letters, digits and . _ - (a letter or digit first)",
     ),
 ]
 Ability = Annotated[
@@ -37,7 +37,7 @@ Ability = Annotated[
     Field(
         pattern=r"^[a-z][a-z0-9_]*$",
         max_length=64,
-        description="made of up to 64 lower-case letters, digits and _ (a letter first)",
+        description="of up to 64 lower-case letters, digits and _ (a letter first)",
     ),
 ]
 Count = Annotated[int, Field(ge=1)]
@@ -202,9 +202,9 @@ class Initialise(Strict):
     @model_validator(mode="after")
     def _shapes(self):
         if self.hidden_size % self.heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+            raise ValueError(f"heads {self.heads} does not divide hidden_size {self.hidden_size}")
         if self.heads % self.key_value_heads:
-            raise ValueError(f"heads {self.heads} is not a multiple of key_value_heads {self.key_value_heads}")
+            raise ValueError(f"key_value_heads {self.key_value_heads} does not divide heads {self.heads}")
         return self
 
 
@@ -326,7 +326,8 @@ class Training(Strict):
     @model_validator(mode="after")
     def _sane(self):
         if self.learning_rate_floor > self.learning_rate:
-            raise ValueError(f"learning_rate_floor {self.learning_rate_floor} is above learning_rate {self.learning_rate}")
+            floor, highest = self.learning_rate_floor, self.learning_rate
+            raise ValueError(f"learning_rate_floor {floor} is above learning_rate (allowed: up to {highest})")
         if self.microbatch_tokens < self.max_length:
             raise ValueError(
                 f"microbatch_tokens {self.microbatch_tokens} is below max_length {self.max_length}: "
@@ -334,7 +335,7 @@ class Training(Strict):
             )
         for volume, epochs in self.epochs_by_volume.items():
             if epochs == self.epochs:
-                raise ValueError(f"epochs_by_volume: {volume}: {epochs} would have no effect, epochs is {epochs} already")
+                raise ValueError(f"epochs_by_volume: {volume}: {epochs} would have no effect, it is what epochs says")
         return self
 
 
@@ -414,7 +415,7 @@ class Study(Strict):
         Field(
             pattern=r"^[a-z0-9][a-z0-9_-]*$",
             max_length=64,
-            description="made of up to 64 lower-case letters, digits and _ - (a letter or digit first)",
+            description="of up to 64 lower-case letters, digits and _ - (a letter or digit first)",
         ),
     ]
     """Its name; results go to `results/{study}/`."""

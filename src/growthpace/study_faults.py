@@ -154,7 +154,9 @@ def _suites(study: Study) -> Iterator[str]:
 
 def _microworld(study: Study) -> Iterator[str]:
     users = [section.items.importer == "microworld" for section in [*study.sources.values(), *study.suites.values()]]
-    users += [model.initialise is not None and model.initialise.corpus == "microworld" for model in study.models.values()]
+    users += [
+        model.initialise is not None and model.initialise.corpus == "microworld" for model in study.models.values()
+    ]
     if any(users) and study.microworld is None:
         yield "microworld: missing, but a source, a suite or a model of this study is made from it"
     if study.microworld is not None and not any(users):

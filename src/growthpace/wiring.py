@@ -163,15 +163,27 @@ class Plan:
         return _strings([self.paths.run(run) / "spec.json", base, self.paths.dataset(run.dataset, run.seed)])
 
     def weights(self, wildcards) -> list[str]:
-        """What must be there before a checkpoint can answer: its marker, and the selection where that names it."""
+        """What must be there before a checkpoint can answer.
+
+        A missing prediction needs its epoch's marker. One that is there needs it no more (its weights may be gone for
+        good), but should it be made again, then after the training that is planned beside it.
+        """
         run = self.run(wildcards)
         if run.dataset == UNTUNED:
             return []
-        if wildcards.epoch != SELECTED:
-            return _strings([self.paths.marker(run, int(wildcards.epoch))])
+        selected = [self.paths.selected(run)] if wildcards.epoch == SELECTED else []
+        epoch = self._number(run, wildcards.epoch)
+        if epoch is None:  # not chosen yet: what it is chosen from needs the training
+            return _strings(selected)
+        there = self.paths.prediction(run, wildcards.suite, wildcards.epoch).exists()
+        return _strings([*selected, self.paths.training(run) if there else self.paths.marker(run, epoch)])
+
+    def _number(self, run: Run, epoch: int | str) -> int | None:
+        """An epoch's number; for `selected` the chosen one's, None while there is none."""
+        if epoch != SELECTED:
+            return int(epoch)
         selected = self.paths.selected(run)
-        chosen = [self.paths.marker(run, read_json(selected)["epoch"])] if selected.exists() else []
-        return _strings([selected, *chosen])
+        return read_json(selected)["epoch"] if selected.exists() else None
 
     def predictions(self) -> list[str]:
         """Every prediction that the study needs."""
@@ -210,10 +222,8 @@ class Plan:
             for suite, epoch in self.grid.evaluations(run):
                 if self.paths.prediction(run, suite, epoch).exists():
                     continue
-                if epoch == SELECTED:
-                    if not self.paths.selected(run).exists():
-                        continue
-                    epoch = read_json(self.paths.selected(run))["epoch"]
+                if (epoch := self._number(run, epoch)) is None:
+                    continue
                 marker = self.paths.marker(run, epoch)
                 if marker.exists() and not any(self.paths.weights(run, epoch).glob("*.safetensors")):
                     marker.unlink()

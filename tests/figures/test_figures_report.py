@@ -139,8 +139,9 @@ def test_text_from_a_study_is_escaped():
     assert "All 32 runs of this study are complete." in html
 
 
-def test_the_same_tables_give_the_same_page(html):
-    assert page() == html
+def test_the_same_tables_give_the_same_page():
+    # The figures' own bytes are compared in test_figures_panels.
+    assert page(drawn=False) == page(drawn=False)
 
 
 def test_a_study_with_hardly_anything_still_reports():

@@ -42,10 +42,11 @@ def summed(model, rows) -> tuple[float, dict[str, torch.Tensor]]:
 
 
 def assert_same(ours, theirs):
-    """Losses and every gradient agree to 1e-5 of their own size."""
+    """Losses and every gradient agree to 1e-5 of their own size (where that is not itself but rounding)."""
     assert ours[0] == pytest.approx(theirs[0], rel=1e-5)
+    whole = torch.stack([gradient.norm() for gradient in theirs[1].values()]).norm()
     for name, gradient in theirs[1].items():
-        assert (ours[1][name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, name
+        assert (ours[1][name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-6 * whole, name
 
 
 def naive(model, examples) -> tuple[float, dict[str, torch.Tensor]]:
@@ -127,7 +128,9 @@ def test_no_example_sees_its_neighbour(model, changed):
     for examples in (before, after):
         (row,) = _tensors([pack(examples, sum(lengths))])["rows"]
         with torch.inference_mode():
-            logits.append(model(input_ids=row["input_ids"], position_ids=row["position_ids"]).logits[0])
+            # Without use_cache=False transformers would see one sequence here: packing must always pass it.
+            inputs = {key: row[key] for key in ("input_ids", "position_ids")}
+            logits.append(model(**inputs, use_cache=False).logits[0])
     start = sum(lengths[:changed])  # longest first, ties in the given order: as given here
     own = slice(start, start + lengths[changed])
     others = [place for place in range(sum(lengths)) if not own.start <= place < own.stop]

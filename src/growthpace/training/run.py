@@ -273,6 +273,7 @@ class _PackedTrainer(Trainer):
                 weight_decay=recipe.weight_decay,
                 max_grad_norm=recipe.max_grad_norm,
                 bf16=recipe.precision == "bf16",
+                use_cpu=not torch.cuda.is_available(),  # bf16 on a CPU is refused unless it is asked for by name
                 optim="adamw_torch",
                 seed=training.run_.seed,
                 save_strategy="no",

@@ -13,4 +13,4 @@ def learning_rate_at(step: int, steps: int, peak: float, floor: float, warmup_st
         return peak * (step + 1) / (warmup_steps + 1)
     remaining = steps - 1 - warmup_steps
     share = (step - warmup_steps) / remaining if remaining > 0 else 0.0
-    return peak + (floor - peak) * min(1.0, share)
+    return peak * (1 - share) + floor * share

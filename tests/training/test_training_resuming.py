@@ -1,0 +1,226 @@
+"""A run killed at any moment and resumed ends with the same weights, bit for bit, and computes nothing twice that was
+saved (invariant 5). Each attempt is a process of its own, which runs `growthpace train`."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+from attempts import CONFIG, Moment, attempt, start
+from tiny import RUN, silent
+
+from growthpace.files import read_json, sha256
+from growthpace.grid import Paths
+from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, StateFolder
+from growthpace.training.run import train
+
+KILLED = -signal.SIGKILL
+STEPS = 15
+STUDY = "results/tiny/runs/small/curated-18/seed-1"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with the study's config, base model and dataset, and nothing trained."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with contextlib.chdir(folder):
+        study, _ = tiny.make_study()
+        Path(CONFIG).write_text(yaml.safe_dump(study.model_dump(mode="json", exclude_none=True)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prepared, tmp_path_factory):
+    """What training gives that nobody disturbs, in this process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    with contextlib.chdir(folder):
+        study = tiny.describe_study(Path("base"))
+        train(study, RUN, Paths(study), silent)
+    return outcome(folder)
+
+
+@pytest.fixture
+def folder(prepared, tmp_path):
+    """A copy of the prepared study."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def outcome(folder: Path) -> dict:
+    """Everything that a training leaves and that must not depend on how it came about."""
+    run = folder / STUDY
+    training = read_json(run / "training.json")
+    for key in ("seconds", "tokens_per_second"):
+        training.pop(key)
+    files = {str(p.relative_to(run)): sha256(p) for p in run.glob("epoch-*/*")}
+    markers = {p.name: read_json(p) for p in run.glob("epoch-*.json")}
+    return {"training": training, "files": files, "markers": markers}
+
+
+def starts(folder: Path) -> list[int]:
+    """The step after which each attempt began, from the log that outlives attempts."""
+    return [int(step) for step in re.findall(r"starts at step (\d+)", (folder / STUDY / "state/log.txt").read_text())]
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Files that a finished run has no use for."""
+    run = folder / STUDY
+    return [str(p) for pattern in ("state/checkpoint-*", "**/.*partial", "**/.*.partial") for p in run.glob(pattern)]
+
+
+RUN_MODULE = "growthpace.training.run"
+MOMENTS = {
+    # name: (the moment, after which step the next attempt begins; None: there is nothing left to train)
+    "in the first step": (Moment(f"{RUN_MODULE}:answer_loss"), 0),
+    "after a step": (Moment(f"{RUN_MODULE}:_History.add", count=8), 5),
+    "before an epoch's weights": (Moment(f"{RUN_MODULE}:_Training.save_epoch", count=2), 5),
+    "in the middle of an epoch's weights": (Moment("safetensors.torch:save_file", ".epoch-2.partial"), 5),
+    "between an epoch's old and new folder": (Moment("os:replace", "/epoch-2'"), 5),
+    "before an epoch's weights are on record": (Moment(f"{RUN_MODULE}:write_json", "epochs.json", 2), 5),
+    "in the middle of a state's optimiser": (Moment("torch:save", "checkpoint-10/optimizer.pt", half=True), 5),
+    "before a state's last file": (Moment("torch:save", "checkpoint-10/rng_state.pth"), 5),
+    "before a state is marked as whole": (Moment("growthpace.training.states:write_json", "checkpoint-10"), 5),
+    "while an old state is removed": (Moment("shutil:rmtree", "checkpoint-5"), 10),
+    "after the last step": (Moment(f"{RUN_MODULE}:_History.add", count=STEPS), 10),
+    "after the last weights": (Moment(f"{RUN_MODULE}:write_json", "finished.json"), None),
+    "before the last state is removed": (Moment("shutil:rmtree", "state/checkpoint-"), None),
+    "before a marker": (Moment(f"{RUN_MODULE}:write_json", "epoch-2.json"), None),
+    "before training.json": (Moment(f"{RUN_MODULE}:write_json", "training.json"), None),
+}
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_killed_at(name, folder, undisturbed):
+    moment, step = MOMENTS[name]
+    assert attempt(folder, moment) == KILLED
+    assert not (folder / STUDY / "training.json").exists(), "written last"
+    assert attempt(folder) == 0
+    assert starts(folder) == ([0] if step is None else [0, step])
+    assert outcome(folder) == undisturbed
+    assert not leftovers(folder)
+
+
+def waiting_for(folder: Path, process, lines: int) -> None:
+    """Waits until so many steps stand in the history, or the process has ended."""
+    history = folder / STUDY / "state/history.jsonl"
+    deadline = time.monotonic() + 60
+    while process.is_alive() and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("\n") >= lines:
+            return
+        time.sleep(0.002)
+
+
+def rewrite(folder: Path, **recipe) -> None:
+    """Changes the recipe in the study's file."""
+    content = yaml.safe_load((folder / CONFIG).read_text())
+    content["training"].update(recipe)
+    (folder / CONFIG).write_text(yaml.safe_dump(content))
+
+
+def test_killed_again_and_again_from_outside(folder, undisturbed):
+    """With a state after every step, so that most kills fall into the writing of one."""
+    rewrite(folder, save_minutes=1e-9)
+    chance = random.Random(0)
+    for lines in (2, 5, 9, 13):
+        process = start(folder)
+        waiting_for(folder, process, lines)
+        time.sleep(chance.uniform(0, 0.05))
+        process.kill()
+        process.join()
+        assert process.exitcode == KILLED
+    assert attempt(folder) == 0
+    begun = starts(folder)
+    assert begun == sorted(begun)
+    assert begun[-1] >= 10
+    assert outcome(folder) == undisturbed
+    assert not leftovers(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_asked_to_stop(folder, undisturbed, number):
+    """In the middle of an epoch: saved within the step, exit code 75, and the next attempt goes on from that step."""
+    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=8, signal=number)) == STOPPED == 75
+    assert "growthpace: small/curated-18/seed-1: stopped after step 8" in (folder / "output.txt").read_text()
+    assert not (folder / STUDY / "training.json").exists()
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 8]
+    assert outcome(folder) == undisturbed
+
+
+def test_asked_to_stop_while_still_loading(folder, undisturbed):
+    """Before the first step there is nothing to save; one step is made, and kept."""
+    assert attempt(folder, Moment(f"{RUN_MODULE}:read_items", signal=signal.SIGTERM)) == STOPPED
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 1]
+    assert outcome(folder) == undisturbed
+
+
+def test_asked_to_stop_when_all_is_done(folder, undisturbed):
+    """A signal in the last step is no reason to leave before the end."""
+    last = Moment(f"{RUN_MODULE}:_History.add", count=STEPS, signal=signal.SIGTERM)
+    assert attempt(folder, last) == 0
+    assert outcome(folder) == undisturbed
+
+
+def test_earlier_weights_that_are_gone_come_back(folder, undisturbed):
+    """The state is after epoch 2, epoch 1 was removed meanwhile: going on would leave a hole."""
+    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=12)) == KILLED
+    shutil.rmtree(folder / STUDY / "epoch-1")
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 0]
+    assert outcome(folder) == undisturbed
+
+
+def test_a_damaged_state_is_not_used(folder, undisturbed):
+    """The newest state lost a file: the one before it serves."""
+    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=12)) == KILLED
+    (folder / STUDY / "state/checkpoint-10/optimizer.pt").unlink()
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 5]
+    assert outcome(folder) == undisturbed
+
+
+def test_killed_while_lost_weights_are_trained_again(folder, undisturbed):
+    """The second training resumes too, and leaves what the first one recorded."""
+    assert attempt(folder) == 0
+    for epoch in (1, 3):
+        shutil.rmtree(folder / STUDY / f"epoch-{epoch}")
+    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=12)) == KILLED
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 0, 10]
+    found = outcome(folder)
+    assert found["training"].pop("seconds_again") > 0
+    assert found == undisturbed
+
+
+def test_a_state_of_other_settings_is_not_used(folder, undisturbed):
+    """Killed, then the learning rate changed, then changed back: each starts anew."""
+    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=8)) == KILLED
+    rewrite(folder, learning_rate=5e-3)
+    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=8)) == KILLED
+    assert starts(folder) == [0]
+    assert (folder / STUDY / "state.stale/checkpoint-5/complete.json").exists()
+    rewrite(folder, learning_rate=1e-2)
+    assert attempt(folder) == 0
+    assert starts(folder) == [0]
+    assert outcome(folder) == undisturbed
+
+
+def test_exit_codes(folder):
+    with StateFolder(folder / STUDY / "state", "another job"):
+        assert attempt(folder) == BUSY == 76
+    rewrite(folder, max_length=5)
+    assert attempt(folder) == BAD_INPUT == 2
+    said = (folder / "output.txt").read_text()
+    assert "is in use by another job (process" in said
+    assert "tokens, training.max_length is 5; raise max_length" in said
+    assert "Traceback" not in said

@@ -1,0 +1,23 @@
+"""A finished small study, made once, and copies of it that tests may change and plan again."""
+
+import shutil
+
+import pytest
+from projects import Project, new_project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """The finished study. Not to be changed: see `project`."""
+    made = new_project(tmp_path_factory.mktemp("finished") / "project")
+    done = made.run()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return made
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A copy of the finished study, with its times of change, that a test may change."""
+    copy = tmp_path / "project"
+    shutil.copytree(finished.folder, copy, copy_function=shutil.copy2, symlinks=True)
+    return Project(copy)
