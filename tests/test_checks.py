@@ -53,8 +53,8 @@ def test_a_volume_above_a_pool_names_the_ability_and_its_size(tmp_path):
     write_lines(tmp_path / "items/curated/history.json", [record(f"Q{n}?", "B") for n in range(9)])
     found = faults(tmp_path, changed("sources.curated.volumes", [4, 16, 18, 20, 30]))
     assert found == [
-        f"sources.curated.volumes: {volume} needs {volume // 2} items of 'history' from 'curated', but its pool holds 9 "
-        "(allowed: volumes up to 18, as far as the smallest pool goes)"
+        f"sources.curated.volumes: {volume} needs {volume // 2} items of 'history' from 'curated', "
+        "but its pool holds 9 (allowed: volumes up to 18, as far as the smallest pool goes)"
         for volume in (20, 30)
     ]
 

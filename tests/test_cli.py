@@ -28,7 +28,7 @@ def test_check_of_a_sound_study(tmp_path):
     found = call("check", write_study(tmp_path), folder=tmp_path)
     assert (found.returncode, found.stderr) == (0, "")
     assert "sources.curated/history: 20 items\n" in found.stdout
-    assert found.stdout.endswith("study.yaml: fine; 14 runs, 60 evaluations\n")
+    assert found.stdout.endswith("study.yaml: fine; 14 runs, 68 evaluations\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["items", "study.yaml"]  # a check writes nothing
 
 
@@ -58,14 +58,14 @@ def test_a_file_that_is_not_there(tmp_path):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (("train", "s/curated-5/seed-1"), "'s/curated-5/seed-1' is no run of the study small"),
-    (("predict", "s/curated-4/seed-1", "exam", "1"), "exam"),
+    (("predict", "s/curated-4/seed-1", "exam", "1"), "'exam' is no suite of the study small (allowed: valid, test)"),
     (("predict", "s/curated-4/seed-1", "test", "third"), "epoch: 'third' is neither a number nor 'selected'"),
-    (("pool", "human", "biology"), "human"),
-    (("pool", "curated", "art"), "art"),
-    (("suite", "exam"), "exam"),
-    (("dataset", "curated-5", "1"), "curated-5"),
-    (("base-model", "xl"), "xl"),
-    (("spec", "exam"), "exam"),
+    (("pool", "human", "biology"), "'human' is no source of the study small (allowed: curated, synthetic)"),
+    (("pool", "curated", "art"), "source 'curated' has no pool 'art' (allowed: biology, history)"),
+    (("suite", "exam"), "'exam' is no suite of the study small (allowed: valid, test)"),
+    (("dataset", "baseline", "1"), "'baseline' is no dataset of the study small (allowed: curated-4, curated-16, "),
+    (("base-model", "xl"), "'xl' is no model of the study small (allowed: s, m)"),
+    (("spec", "exam"), "spec: unknown stage 'exam' (allowed: run, predict, grade)"),
 ])  # fmt: skip
 def test_a_name_that_the_study_does_not_have(tmp_path, arguments, message):
     write_items(tmp_path)

@@ -124,8 +124,10 @@ def spec(config: Config, stage: str, name: Annotated[str, typer.Argument()] = ""
 def pool(config: Config, source: str, ability: str):
     """Bring the items of a source for an ability into one form."""
     from growthpace.data.pools import make_pool
+    from growthpace.grid import Grid
 
     study, paths = _open(config)
+    Grid(study).require(source=source, ability=ability)
     report(f"pool {source}, {ability}: {make_pool(study, source, ability, paths):,} items")
 
 
@@ -133,8 +135,10 @@ def pool(config: Config, source: str, ability: str):
 def suite(config: Config, name: str):
     """Bring the items of a suite into one form."""
     from growthpace.data.pools import make_suite
+    from growthpace.grid import Grid
 
     study, paths = _open(config)
+    Grid(study).require(suite=name)
     report(f"suite {name}: {make_suite(study, name, paths):,} items")
 
 
@@ -159,17 +163,21 @@ def audit(config: Config):
 def dataset(config: Config, name: str, seed: int):
     """Select a nested dataset from the pools."""
     from growthpace.data.pools import make_dataset
+    from growthpace.grid import Grid
 
     study, paths = _open(config)
+    Grid(study).require(dataset=name)
     report(f"dataset {name}, seed {seed}: {make_dataset(study, name, seed, paths)['items']:,} items")
 
 
 @app.command("base-model", rich_help_panel=STAGES)
 def base_model(config: Config, model: str):
     """Fetch or make a base model and give it the tokens that the study's format needs."""
+    from growthpace.grid import Grid
     from growthpace.models.base import make_ready
 
     study, paths = _open(config)
+    Grid(study).require(model=model)
     described = make_ready(study, model, paths.model(model), report)
     report(f"base model {model}: {described['parameters']:,} parameters, from {described['origin']}")
 
@@ -179,24 +187,30 @@ def train(config: Config, name: RunName):
     """Train a run, or go on with it where it was stopped."""
     from growthpace.grid import Grid
     from growthpace.specs import check_spec
-    from growthpace.training.run import train as train_run
 
     study, paths = _open(config)
+    wanted = Grid(study).run(name)
     check_spec(study, paths, "run", name)
-    found = train_run(study, Grid(study).run(name), paths, report)
+    from growthpace.training.run import train as train_run  # torch: only once the names are known to be right
+
+    found = train_run(study, wanted, paths, report)
     report(f"train {name}: {found['steps']} steps in {found['seconds']:.1f} s, last loss {found['loss'][-1]:.3f}")
 
 
 @app.command(rich_help_panel=STAGES)
 def predict(config: Config, name: RunName, suite: str, epoch: str):
     """Let a checkpoint answer a suite (EPOCH is a number or `selected`)."""
-    from growthpace.evaluation.predict import predict as predict_suite
     from growthpace.grid import Grid
     from growthpace.specs import check_spec
 
     study, paths = _open(config)
+    grid, at = Grid(study), _epoch(epoch)
+    wanted = grid.run(name)
+    grid.require(suite=suite)
     check_spec(study, paths, "predict", suite)
-    predict_suite(study, Grid(study).run(name), suite, _epoch(epoch), paths, report)
+    from growthpace.evaluation.predict import predict as predict_suite  # torch, as in train
+
+    predict_suite(study, wanted, suite, at, paths, report)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -97,6 +97,28 @@ class Grid:
         some = ", ".join(map(str, self.runs[:3]))
         raise InputError(f"{text!r} is no run of the study {self.study.study} (runs are such as {some})")
 
+    def require(
+        self,
+        *,
+        model: str | None = None,
+        source: str | None = None,
+        ability: str | None = None,
+        suite: str | None = None,
+        dataset: str | None = None,
+    ) -> None:
+        """Raises `InputError` for a name that the study does not have; `ability`: one that `source` has a pool of."""
+        known = (
+            ("model", model, self.study.models),
+            ("source", source, self.study.sources),
+            ("suite", suite, self.study.suites),
+            ("dataset", dataset, self.datasets),
+        )
+        for what, name, names in known:
+            if name is not None and name not in names:
+                raise InputError(f"{name!r} is no {what} of the study {self.study.study} (allowed: {', '.join(names)})")
+        if ability is not None and ability not in self.pools(source):
+            raise InputError(f"source {source!r} has no pool {ability!r} (allowed: {', '.join(self.pools(source))})")
+
     def dataset_of(self, run: Run) -> Dataset:
         """The run's dataset."""
         if run.dataset == UNTUNED:

@@ -26,11 +26,11 @@ STOPPED = 75
 BUSY = 76
 
 
-class Busy(RuntimeError):
+class Busy(RuntimeError):  # noqa: N818 (a state of affairs, no error)
     """Another live job holds the state folder."""
 
 
-class Stopped(RuntimeError):
+class Stopped(RuntimeError):  # noqa: N818
     """The job was asked to stop and has saved what it needs to go on."""
 
 
@@ -48,7 +48,7 @@ class StateFolder:
     def __enter__(self) -> StateFolder:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         # The lock lies beside the folder, so that setting a stale state aside does not move the lock.
-        self._lock = open(self.folder.with_name(self.folder.name + ".lock"), "a+")  # noqa: SIM115 (held until exit)
+        self._lock = open(self.folder.with_name(self.folder.name + ".lock"), "a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -56,9 +56,18 @@ class StateFolder:
             holder = self._lock.read().strip()
             self._lock.close()
             raise Busy(f"{self.folder} is in use by another job ({holder or 'unknown'}); wait for it") from None
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {os.uname().nodename}")
-        self._lock.flush()
+        try:
+            self._lock.truncate(0)
+            self._lock.write(f"process {os.getpid()} on {os.uname().nodename}")
+            self._lock.flush()
+            self._open_state()
+            self._handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGTERM, signal.SIGUSR1)}
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def _open_state(self) -> None:
         known = self.folder / "fingerprint"
         if self.folder.exists() and (not known.exists() or known.read_text() != self.fingerprint):
             stale = self.folder.with_name(self.folder.name + ".stale")
@@ -67,8 +76,6 @@ class StateFolder:
         if not self.folder.exists():
             self.folder.mkdir()
             known.write_text(self.fingerprint)
-        self._handlers = {s: signal.signal(s, self._request_stop) for s in (signal.SIGTERM, signal.SIGUSR1)}
-        return self
 
     def _request_stop(self, number, frame):
         self.stop_requested = True

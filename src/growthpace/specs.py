@@ -23,6 +23,7 @@ def spec_of(study: Study, paths: Paths, stage: str, name: str) -> tuple[Path, di
         run = grid.run(name)
         return paths.run(run) / "spec.json", grid.run_settings(run)
     if stage == "predict":
+        grid.require(suite=name)
         return paths.root / "specs" / f"predict-{name}.json", grid.prediction_settings(name)
     if stage == "grade":
         return paths.root / "specs" / "grade.json", grid.grading_settings()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tiny
 from growthpace.conversation import PAPER_TOKENS, Encoded, Encoder
 from growthpace.data.items import Message
 from growthpace.errors import InputError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tiny
 from growthpace.conversation import Encoded
 from growthpace.training.packing import IGNORED, best_fit, pack
 from growthpace.training.run import _tensors, answer_loss

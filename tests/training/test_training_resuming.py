@@ -12,15 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny
 import yaml
 from attempts import CONFIG, Moment, attempt, start
-from tiny import RUN, silent
 
+import tiny
 from growthpace.files import read_json, sha256
 from growthpace.grid import Paths
 from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, StateFolder
 from growthpace.training.run import train
+from tiny import RUN, silent
 
 KILLED = -signal.SIGKILL
 STEPS = 15
@@ -83,13 +83,15 @@ MOMENTS = {
     "in the first step": (Moment(f"{RUN_MODULE}:answer_loss"), 0),
     "after a step": (Moment(f"{RUN_MODULE}:_History.add", count=8), 5),
     "before an epoch's weights": (Moment(f"{RUN_MODULE}:_Training.save_epoch", count=2), 5),
-    "in the middle of an epoch's weights": (Moment("safetensors.torch:save_file", ".epoch-2.partial"), 5),
+    "in the middle of an epoch's weights": (
+        Moment("transformers.modeling_utils:safe_save_file", ".epoch-2.partial", half=True),
+        5,
+    ),
     "between an epoch's old and new folder": (Moment("os:replace", "/epoch-2'"), 5),
     "before an epoch's weights are on record": (Moment(f"{RUN_MODULE}:write_json", "epochs.json", 2), 5),
     "in the middle of a state's optimiser": (Moment("torch:save", "checkpoint-10/optimizer.pt", half=True), 5),
     "before a state's last file": (Moment("torch:save", "checkpoint-10/rng_state.pth"), 5),
     "before a state is marked as whole": (Moment("growthpace.training.states:write_json", "checkpoint-10"), 5),
-    "while an old state is removed": (Moment("shutil:rmtree", "checkpoint-5"), 10),
     "after the last step": (Moment(f"{RUN_MODULE}:_History.add", count=STEPS), 10),
     "after the last weights": (Moment(f"{RUN_MODULE}:write_json", "finished.json"), None),
     "before the last state is removed": (Moment("shutil:rmtree", "state/checkpoint-"), None),
@@ -105,6 +107,16 @@ def test_killed_at(name, folder, undisturbed):
     assert not (folder / STUDY / "training.json").exists(), "written last"
     assert attempt(folder) == 0
     assert starts(folder) == ([0] if step is None else [0, step])
+    assert outcome(folder) == undisturbed
+    assert not leftovers(folder)
+
+
+def test_killed_while_an_old_state_is_removed(folder, undisturbed):
+    """That is before the new state is marked as whole: the one between them must still be there."""
+    rewrite(folder, save_minutes=1e-9)
+    assert attempt(folder, Moment("shutil:rmtree", "checkpoint-5'")) == KILLED
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 6]
     assert outcome(folder) == undisturbed
     assert not leftovers(folder)
 

@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file
-from tiny import RUN, silent
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import tiny
 from growthpace.conversation import Encoder
 from growthpace.errors import InputError
 from growthpace.files import read_json, write_json
@@ -23,6 +22,7 @@ from growthpace.training import run as training
 from growthpace.training.batches import Steps, encode_items
 from growthpace.training.run import needed_epochs, train
 from growthpace.training.schedule import learning_rate_at
+from tiny import RUN, silent
 
 EPOCHS, STEPS = 3, 15
 

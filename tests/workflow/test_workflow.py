@@ -249,7 +249,7 @@ def test_unselected_checkpoints_are_removed_once_they_are_evaluated(tmp_path):
 
 
 def test_a_bad_study_stops_before_any_job(project):
-    project.edit_config(sources__curated__volumes=[4, 6000])
+    project.edit_config(sources__curated__volumes=[4, 16, 6000])
     done = project.snakemake("-n")
     assert done.returncode != 0
     assert "sources.curated.volumes: 6000 needs 3000 items of 'biology'" in done.stdout + done.stderr

@@ -104,6 +104,11 @@ def check_item(item: Item) -> Item:
     if item.scorer in ("letter", "true_false", "perplexity"):
         if len(item.candidates) < 2:
             raise wrong(f"the scorer {item.scorer!r} needs at least two candidates, found {len(item.candidates)}")
+        for position, candidate in enumerate(item.candidates):
+            if not candidate.strip():
+                raise wrong(f"an empty candidate ({position + 1})")
+            if candidate in item.candidates[:position]:
+                raise wrong(f"the candidate {candidate!r} is given twice")
         if item.answer not in item.candidates:
             raise wrong(f"the answer {item.answer!r} is not among the candidates {list(item.candidates)}")
     if item.scorer == "letters" and not set(item.answer) <= set(item.candidates):

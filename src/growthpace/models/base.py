@@ -44,7 +44,14 @@ def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], N
         from growthpace.models.initialise import initialise
 
         documents, words = _corpus(study, settings)
-        made = initialise(settings.initialise, documents, words, aside, study.threads, report)
+        made = initialise(
+            settings.initialise,
+            documents,
+            words,
+            aside,
+            study.threads,
+            lambda line: report(f"base model {model}: {line}"),
+        )
         origin = aside
     else:
         origin = _local_copy(settings, report)

@@ -1,0 +1,229 @@
+"""The engine against plain loops: one candidate at a time, one token at a time, whatever stands in the batch."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import transformers
+from transformers import AutoModelForCausalLM
+
+import tiny
+from growthpace.errors import InputError
+from growthpace.evaluation.engine import Engine, NotFinite, Question
+
+SHAPE = {
+    "vocab_size": 46, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_position_embeddings": tiny.CONTEXT, "initializer_range": 0.3, "eos_token_id": 2, "pad_token_id": 1,
+    "bos_token_id": None,
+}  # fmt: skip
+ARCHITECTURES = {
+    "llama, grouped queries": lambda: tiny.make_config(46, num_key_value_heads=1),
+    "llama, tied": lambda: tiny.make_config(46, num_key_value_heads=4, tie_word_embeddings=True),
+    "llama, eager": lambda: tiny.make_config(46, attn_implementation="eager"),
+    "qwen2": lambda: transformers.Qwen2Config(**SHAPE, num_key_value_heads=2),
+    "gpt2, learned positions": lambda: transformers.GPT2Config(
+        vocab_size=46, n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.3, eos_token_id=2
+    ),
+    "cohere, scaled logits": lambda: transformers.CohereConfig(**SHAPE, num_key_value_heads=2, logit_scale=0.25),
+    "granite, scaled logits": lambda: transformers.GraniteConfig(**SHAPE, num_key_value_heads=2, logits_scaling=4.0),
+    "gemma2, capped logits": lambda: transformers.Gemma2Config(
+        **SHAPE, num_key_value_heads=2, head_dim=8, final_logit_softcapping=2.0, sliding_window=64
+    ),
+}
+
+
+def save(folder, config, spoil=lambda model: None, dtype=torch.float32):
+    """A checkpoint of a random model of the config, with the tokenizer of `tiny`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = AutoModelForCausalLM.from_config(config).to(dtype)
+    with torch.no_grad():
+        spoil(model)
+    model.save_pretrained(folder)
+    tiny.make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def folder(request, tmp_path_factory):
+    return save(tmp_path_factory.mktemp("model"), ARCHITECTURES[request.param]())
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("llama"), tiny.make_config(46))
+
+
+def questions() -> list[Question]:
+    """Prompts of 1 to 30 tokens, 1 to 5 candidates of 1 to 6 tokens; some prompts and candidates occur twice."""
+    chance = random.Random(1)
+
+    def words(longest):
+        return [chance.randrange(46) for _ in range(chance.randint(1, longest))]
+
+    found = [Question(words(30), tuple(words(6) for _ in range(1 + index % 5))) for index in range(25)]
+    same = words(4)
+    return [*found, Question(found[0].prompt, (same, same)), Question([7], ([8],))]
+
+
+@torch.inference_mode()
+def naive(model, question: Question) -> list[float]:
+    """Each candidate by a forward pass of its own."""
+    scores = []
+    for candidate in question.candidates:
+        ids = [*question.prompt, *candidate]
+        logs = torch.log_softmax(model(torch.tensor([ids])).logits[0].float(), dim=-1)
+        start = len(question.prompt)
+        scores.append(sum(float(logs[start + place - 1, token]) for place, token in enumerate(candidate)))
+    return scores
+
+
+def assert_close(ours, theirs):
+    for one, other in zip(ours, theirs, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_scores_equal_a_plain_loop(folder):
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    asked = questions()
+    expected = [tuple(naive(model, question)) for question in asked]
+    assert len({round(score, 3) for scores in expected for score in scores}) > 50, "the model tells answers apart"
+    engine = Engine(folder, "paper", threads=1)
+    found = engine.score(asked)
+    assert_close(found, expected)
+    assert found[25][0] == pytest.approx(found[25][1], abs=1e-5), "equal candidates beside each other score equally"
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 60, 10**6])
+def test_scores_do_not_depend_on_the_batch(llama, batch_tokens):
+    asked = questions()
+    expected = Engine(llama, "paper", threads=1).score(asked)
+    engine = Engine(llama, "paper", threads=1, batch_tokens=batch_tokens)
+    assert_close(engine.score(asked), expected)
+    assert_close(engine.score(asked[::-1])[::-1], expected)
+    progress = []
+    engine.score(asked[:9], progress.append)
+    assert progress == sorted(progress)
+    assert progress[-1] == 9
+    assert engine.score([]) == []
+
+
+def test_scores_in_bf16(tmp_path):
+    """The checkpoint's own precision; only the log-softmax is fp32, so scores are of a plain loop in bf16."""
+    save(tmp_path, tiny.make_config(46, initializer_range=0.15), dtype=torch.bfloat16)
+    engine = Engine(tmp_path, "paper", threads=1)
+    assert engine.model.dtype == torch.bfloat16
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16).eval()
+    for ours, question in zip(engine.score(questions()), questions(), strict=True):
+        assert ours == pytest.approx(naive(model, question), abs=0.3)
+
+
+def test_questions_that_cannot_be_scored(llama):
+    engine = Engine(llama, "paper", threads=1)
+    assert engine.context == 64
+    assert len(engine.score([Question([3] * 60, ([4] * 5,))])) == 1, "exactly the context"
+    with pytest.raises(ValueError, match="longer than the model's context"):
+        engine.score([Question([3] * 60, ([4], [4] * 6))])
+    with pytest.raises(ValueError, match="an empty candidate"):
+        engine.score([Question([3], ([4], []))])
+
+
+def test_many_candidates_may_be_longer_than_the_context_together(llama):
+    question = Question([3] * 40, tuple([5 + index] * 20 for index in range(5)))
+    model = AutoModelForCausalLM.from_pretrained(llama).eval()
+    assert_close(Engine(llama, "paper", threads=1).score([question]), [tuple(naive(model, question))])
+
+
+def test_a_window_shorter_than_the_question_is_refused(tmp_path):
+    """transformers gives our mask to sliding layers as it is, so they would see all of a longer prompt."""
+    config = transformers.MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=12)
+    engine = Engine(save(tmp_path, config), "paper", threads=1)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    short = Question([3, 4, 5, 6], ([7, 8], [9]))
+    assert_close(engine.score([short]), [tuple(naive(model, short))])
+    with pytest.raises(InputError, match="13 tokens with its candidates, but MistralForCausalLM attends to windows of 12"):
+        engine.score([Question([3] * 13, ([7],))])
+
+
+# --- generation ---
+
+
+@torch.inference_mode()
+def greedy(model, prompt, max_new_tokens: int, end: int):
+    """One token at a time, each by a forward pass over all that is there."""
+    ids, tokens = list(prompt), []
+    while len(tokens) < max_new_tokens:
+        token = int(model(torch.tensor([ids])).logits[0, -1].argmax())
+        if token == end:
+            return tokens, True
+        tokens.append(token)
+        ids.append(token)
+    return tokens, False
+
+
+def likes_to_end(model):
+    """Makes `<eot>` (45) a likelier answer, so that some answers end by themselves."""
+    model.get_output_embeddings().weight[45] *= 2.5
+
+
+def prompts() -> list[list[int]]:
+    chance = random.Random(2)
+    return [[chance.randrange(3, 43) for _ in range(chance.randint(1, 25))] for _ in range(24)]
+
+
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory):
+    """A checkpoint with generation settings of its own, as published chat models have."""
+    folder = save(tmp_path_factory.mktemp("talker"), tiny.make_config(46), likes_to_end)
+    settings = transformers.GenerationConfig(
+        repetition_penalty=1.8, no_repeat_ngram_size=2, temperature=0.6, top_p=0.9, do_sample=True, eos_token_id=[2, 5],
+        suppress_tokens=[3], max_length=20,
+    )  # fmt: skip
+    settings.save_pretrained(folder)
+    return folder
+
+
+def test_generation_equals_a_plain_loop(talker):
+    engine = Engine(talker, "paper", threads=1)
+    end = engine.encoder.end_of_turn
+    assert end == 45
+    model = AutoModelForCausalLM.from_pretrained(talker).eval()
+    expected = [greedy(model, prompt, 8, end) for prompt in prompts()]
+    ended = [done for _, done in expected]
+    assert any(ended)
+    assert not all(ended)
+    assert ([], True) in expected or any(0 < len(tokens) < 8 for tokens, done in expected if done)
+    assert engine.generate(prompts(), 8) == expected
+    plain = transformers.GenerationConfig(do_sample=False, eos_token_id=end, pad_token_id=end, max_new_tokens=8)
+    model.generation_config = transformers.GenerationConfig()
+    for prompt, (tokens, done) in zip(prompts(), expected, strict=True):
+        alone = model.generate(torch.tensor([prompt]), generation_config=plain)[0, len(prompt) :].tolist()
+        assert alone == tokens + [end] * done
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 100, 10**6])
+def test_generation_does_not_depend_on_the_batch(talker, batch_tokens):
+    expected = Engine(talker, "paper", threads=1).generate(prompts(), 8)
+    engine = Engine(talker, "paper", threads=1, batch_tokens=batch_tokens)
+    assert engine.generate(prompts(), 8) == expected
+    assert engine.generate(prompts()[::-1], 8)[::-1] == expected
+    assert [tokens for tokens, _ in engine.generate(prompts(), 3)] == [tokens[:3] for tokens, _ in expected]
+    assert engine.generate([], 8) == []
+
+
+def test_nan_is_no_answer(tmp_path):
+    """The greedy choice among NaNs is a token like any other, so it must not become an answer."""
+
+    def spoil(model):
+        model.get_input_embeddings().weight[7] = float("nan")
+
+    engine = Engine(save(tmp_path, tiny.make_config(46), spoil), "paper", threads=1)
+    assert len(engine.generate([[3, 4], [5]], 1)) == 2
+    with pytest.raises(NotFinite, match="the logits of prompt 1 are NaN") as caught:
+        engine.generate([[3, 4], [5, 7, 6], [5], [7]], 1)
+    assert caught.value.index == 1
+    assert [all(score == score for score in scores) for scores in engine.score(
+        [Question([3], ([4], [5])), Question([3, 7], ([4], [5]))]
+    )] == [True, False]  # fmt: skip
