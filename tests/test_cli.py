@@ -15,7 +15,7 @@ COMMAND = Path(sys.executable).with_name("growthpace")
 
 def call(*arguments, folder):
     return subprocess.run(
-        [sys.executable, "-m", "growthpace.cli", *map(str, arguments)],
+        [sys.executable, "-m", "growthpace", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=folder,

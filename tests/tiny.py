@@ -77,7 +77,9 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0, **changes: Any
         return LlamaForCausalLM(make_config(len(tokenizer), **changes)).eval()
 
 
-def save_model(folder: Path, extra: Sequence[str] = PAPER_TOKENS, dtype: torch.dtype = torch.float32, **changes: Any) -> Path:
+def save_model(
+    folder: Path, extra: Sequence[str] = PAPER_TOKENS, dtype: torch.dtype = torch.float32, **changes: Any
+) -> Path:
     """A Hugging Face folder of a tiny model and its tokenizer."""
     tokenizer = make_tokenizer(extra)
     make_model(tokenizer, **changes).to(dtype).save_pretrained(folder)
@@ -85,9 +87,9 @@ def save_model(folder: Path, extra: Sequence[str] = PAPER_TOKENS, dtype: torch.d
     return folder
 
 
-def make_item(identity: str, question: str, answer: str, **settings: Any) -> Item:
-    """An item of one turn."""
-    messages = (Message("user", question), Message("assistant", answer))
+def make_item(identity: str, asked: str, reply: str, **settings: Any) -> Item:
+    """An item of one turn; settings: the item's other fields."""
+    messages = (Message("user", asked), Message("assistant", reply))
     return Item(identity, "history", messages, **{"scorer": "none", "origin": f"tiny:{identity}", **settings})
 
 

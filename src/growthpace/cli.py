@@ -13,7 +13,6 @@ import typer
 
 from growthpace.errors import InputError
 from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, Busy, Stopped
-from growthpace.warm import call
 
 app = typer.Typer(
     help=__doc__.splitlines()[0],
@@ -31,8 +30,6 @@ USERS, STAGES = "For you", "Stages (what the workflow's jobs call)"
 
 def main() -> None:
     """Runs the command line; bad input becomes one message and a documented exit code (see `interruptible`)."""
-    if (code := call(sys.argv[1:])) is not None:
-        sys.exit(code)
     try:
         app()
     except InputError as error:
@@ -290,7 +287,3 @@ def report_page(
 
     study, paths = _open(config)
     report(f"report: {write_report(study, paths, config, partial)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from pathlib import Path
 from growthpace.checks import check_study
 from growthpace.errors import InputError
 from growthpace.grid import Paths
-from growthpace.study import load_study
+from growthpace.study import UNTUNED, load_study
 from growthpace.warm import WarmServer
 
 
@@ -54,7 +54,8 @@ def score_table(paths: Paths) -> str:
         table = rows.pivot(index=["source", "volume"], columns="model", values="cell")
         models = rows.sort_values("parameters")["model"].drop_duplicates()
         table = table[list(models)].sort_index().reset_index().fillna("missing")
-        table["dataset"] = [s if s == "untuned" else f"{s}-{v}" for s, v in zip(table["source"], table["volume"], strict=True)]
+        named = zip(table["source"], table["volume"], strict=True)
+        table["dataset"] = [source if source == UNTUNED else f"{source}-{volume}" for source, volume in named]
         text = table[["dataset", *models]].to_string(index=False)
         lines.append(f"\n{suite}: mean score over abilities in %, with its interval\n{text}\n")
     return "\n".join(lines)

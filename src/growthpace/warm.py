@@ -11,14 +11,13 @@ The server lives as long as the process that started it (it reads end of file fr
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import select
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 SOCKET = "GROWTHPACE_WARM"
@@ -29,10 +28,14 @@ class WarmServer:
     """Context manager: a warm process for the jobs started within; `environment` is what tells them of it."""
 
     def __enter__(self) -> WarmServer:
+        import subprocess  # not at the top: jobs import this module and should start at once
+        import tempfile
+
         self._folder = tempfile.TemporaryDirectory(prefix="growthpace-")  # private to this user (mode 0700)
         path = Path(self._folder.name) / "socket"
         self.environment = {SOCKET: str(path)}
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:  # jobs queue here until the imports are done
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            # Jobs queue here until the imports are done.
             listener.bind(str(path))
             listener.listen(64)
             command = [sys.executable, "-m", "growthpace.warm", str(listener.fileno())]
@@ -40,6 +43,8 @@ class WarmServer:
         return self
 
     def __exit__(self, *exc):
+        import subprocess
+
         self._process.stdin.close()
         try:
             self._process.wait(10)
@@ -105,10 +110,8 @@ def serve(listener: socket.socket) -> None:
                 break
             link = running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
-            try:
+            with contextlib.suppress(OSError):  # the caller was killed; there is nobody to tell
                 link.sendall((code if code >= 0 else 128 - code).to_bytes(8, "big"))
-            except OSError:
-                pass  # the caller was killed; there is nobody to tell
             link.close()
         if 0 in ready and not os.read(0, 1):
             for pid in running:

@@ -6,7 +6,9 @@ loaded, for a dry run too.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -68,6 +70,13 @@ class Plan:
         if key not in self.runs:
             raise InputError(f"{'/'.join(key)} is no run of the study {self.study.study}")
         return self.runs[key]
+
+    @staticmethod
+    def source_path() -> str:
+        """What PYTHONPATH must be for a job to run this very source."""
+        source = str(Path(__file__).resolve().parents[1])
+        others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != source]
+        return shlex.quote(os.pathsep.join([source, *others]))
 
     # --- names ---
 
@@ -228,7 +237,8 @@ class Plan:
                 if marker.exists() and not any(self.paths.weights(run, epoch).glob("*.safetensors")):
                     marker.unlink()
                     print(
-                        f"{run}: the weights of epoch {epoch} are gone and {suite} needs them: it will be trained again",
+                        f"{run}: the weights of epoch {epoch} are gone and {suite} needs them, "
+                        "so it will be trained again",
                         file=sys.stderr,
                     )
 
@@ -262,7 +272,7 @@ class Plan:
     def report_what_is_there(self) -> None:
         """After a failure: writes the report of what there is, with the missing cells shown as missing."""
         print("growthpace: something failed; the report shows which cells are missing", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "growthpace.cli", "report", str(self.config), "--partial"], check=False)
+        subprocess.run([sys.executable, "-m", "growthpace", "report", str(self.config), "--partial"], check=False)
 
     # --- helpers ---
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 import tiny
 from growthpace.errors import InputError
-from growthpace.evaluation.engine import Engine, NotFinite, Question
+from growthpace.evaluation.engine import Engine, NotFiniteError, Question
 
 SHAPE = {
     "vocab_size": 46, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -143,7 +143,9 @@ def test_a_window_shorter_than_the_question_is_refused(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     short = Question([3, 4, 5, 6], ([7, 8], [9]))
     assert_close(engine.score([short]), [tuple(naive(model, short))])
-    with pytest.raises(InputError, match="13 tokens with its candidates, but MistralForCausalLM attends to windows of 12"):
+    with pytest.raises(
+        InputError, match="13 tokens with its candidates, but MistralForCausalLM attends to windows of 12"
+    ):
         engine.score([Question([3] * 13, ([7],))])
 
 
@@ -221,7 +223,7 @@ def test_nan_is_no_answer(tmp_path):
 
     engine = Engine(save(tmp_path, tiny.make_config(46), spoil), "paper", threads=1)
     assert len(engine.generate([[3, 4], [5]], 1)) == 2
-    with pytest.raises(NotFinite, match="the logits of prompt 1 are NaN") as caught:
+    with pytest.raises(NotFiniteError, match="the logits of prompt 1 are NaN") as caught:
         engine.generate([[3, 4], [5, 7, 6], [5], [7]], 1)
     assert caught.value.index == 1
     assert [all(score == score for score in scores) for scores in engine.score(

@@ -25,7 +25,7 @@ def _here(tmp_path, monkeypatch):
 
 
 def ready(study=None, **changes):
-    """Makes the model in `base` ready in `ready`: what `base.json` says, the model, the tokenizer, what was reported."""
+    """Makes the model in `base` ready in `ready`: what base.json says, the model, the tokenizer, what was reported."""
     lines = []
     described = make_ready(study or tiny.describe_study(Path("base"), **changes), "small", Path("ready"), lines.append)
     model = AutoModelForCausalLM.from_pretrained("ready", dtype="auto")

@@ -88,5 +88,9 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert first.order_hash() == again.order_hash()
     assert first.order(0).tolist() != first.order(1).tolist()
     assert Steps(examples_of(20), 3, 9, 4, 9).order(1).tolist() == first.order(1).tolist()
-    others = [Steps(examples_of(20), 4, 4, 4, 9), Steps(examples_of(20), 3, 5, 4, 9), Steps(examples_of(21), 3, 4, 4, 9)]
+    others = [
+        Steps(examples_of(20), 4, 4, 4, 9),
+        Steps(examples_of(20), 3, 5, 4, 9),
+        Steps(examples_of(21), 3, 4, 4, 9),
+    ]
     assert len({steps.order_hash() for steps in [first, *others]}) == 4

@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def watched(monkeypatch):
-    """Before each step of the optimiser: the optimiser itself, its learning rate, and all gradients (after clipping)."""
+    """Before each step of the optimiser: the optimiser, its learning rate, all gradients after clipping, the model."""
     seen = []
 
     def look(self, args, state, control, model=None, optimizer=None, **kwargs):
@@ -331,7 +331,9 @@ def test_what_must_not_change_the_result(copied):
 
 def test_a_loss_that_is_not_finite_names_the_step(here):
     study, paths = tiny.make_study({"learning_rate": 1e30, "learning_rate_floor": 0.0})
-    with pytest.raises(FloatingPointError, match=r"small/curated-18/seed-1: the loss is (nan|inf) at step [23] \(learning"):
+    with pytest.raises(
+        FloatingPointError, match=r"small/curated-18/seed-1: the loss is (nan|inf) at step [23] \(learning"
+    ):
         train(study, RUN, paths, silent)
     assert not paths.training(RUN).exists()
     assert not list(paths.run(RUN).glob("epoch-*"))
@@ -355,7 +357,10 @@ def test_weights_that_are_not_finite_are_never_kept(here, monkeypatch):
 
 def test_a_second_trainer_is_busy(copied):
     study, paths, _ = copied
-    with StateFolder(paths.run(RUN) / "state", "whatever"), pytest.raises(Busy, match=r"in use by another job \(process"):
+    with (
+        StateFolder(paths.run(RUN) / "state", "whatever"),
+        pytest.raises(Busy, match=r"in use by another job \(process"),
+    ):
         train(study, RUN, paths, silent)
 
 

@@ -117,7 +117,7 @@ def test_a_touch_a_checkout_and_a_space_in_a_rule_plan_nothing(project):
     for path in [*project.folder.glob("src/**/*.py"), *project.folder.glob("workflow/**/*.smk"), project.config]:
         path.touch()  # what a `git checkout` does to the files it writes
     for path in project.folder.glob("workflow/rules/*.smk"):
-        path.write_text(path.read_text().replace("growthpace ", "growthpace  "))
+        path.write_text(path.read_text().replace("-m growthpace ", "-m  growthpace "))
     assert project.plan().jobs == ()
 
 
@@ -236,8 +236,10 @@ def test_a_failed_run_does_not_stop_the_others_and_is_shown_as_missing(project):
 
 def test_unselected_checkpoints_are_removed_once_they_are_evaluated(tmp_path):
     project = new_project(tmp_path / "project")
-    project.edit_config(keep_checkpoints="selected", models={"s": project_models(project)["s"]},
-                        sources__curated__volumes=[4], sources__synthetic__models=["s"], mixes={}, untuned=False)  # fmt: skip
+    project.edit_config(
+        keep_checkpoints="selected", models={"s": project_models(project)["s"]}, mixes={}, untuned=False,
+        sources__curated__volumes=[4], sources__synthetic__models=["s"],
+    )  # fmt: skip
     done = project.run()
     assert done.returncode == 0, done.stderr[-2000:]
     for dataset in ("curated-4", "synthetic-4"):
@@ -258,7 +260,7 @@ def test_a_bad_study_stops_before_any_job(project):
 
 def test_a_config_edited_under_a_running_sweep_is_refused(project):
     project.edit_config(training__learning_rate=0.003)  # after its spec was planned and written
-    command = [sys.executable, "-m", "growthpace.cli", "train", CONFIG, "s/curated-4/seed-1"]
+    command = [sys.executable, "-m", "growthpace", "train", CONFIG, "s/curated-4/seed-1"]
     done = subprocess.run(command, cwd=project.folder, env=project.environment(), capture_output=True, text=True)
     assert done.returncode == 2
     assert "learning_rate from 0.001 to 0.003" in done.stderr

@@ -10,13 +10,15 @@ rule collect:
         f"{ROOT}/analysis/item_grades.parquet",
     log:
         f"{ROOT}/logs/collect.log",
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         **plan.stage_params("collect", "analysis", **plan.collected()),
     shell:
-        "growthpace collect {CONFIG} > {log} 2>&1"
+        f"python -m growthpace collect {CONFIG} 2>&1 | tee {{log}}"
 
 
 rule fit:
@@ -27,13 +29,15 @@ rule fit:
         f"{ROOT}/analysis/pace.parquet",
     log:
         f"{ROOT}/logs/fit.log",
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         **plan.stage_params("fit", "analysis"),
     shell:
-        "growthpace fit {CONFIG} > {log} 2>&1"
+        f"python -m growthpace fit {CONFIG} 2>&1 | tee {{log}}"
 
 
 rule compare:
@@ -43,13 +47,15 @@ rule compare:
         f"{ROOT}/analysis/comparisons.parquet",
     log:
         f"{ROOT}/logs/compare.log",
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         **plan.stage_params("compare", "analysis"),
     shell:
-        "growthpace compare {CONFIG} > {log} 2>&1"
+        f"python -m growthpace compare {CONFIG} 2>&1 | tee {{log}}"
 
 
 rule advise:
@@ -59,10 +65,12 @@ rule advise:
         f"{ROOT}/analysis/advice.yaml",
     log:
         f"{ROOT}/logs/advise.log",
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         **plan.stage_params("advise", "analysis"),
     shell:
-        "growthpace advise {CONFIG} > {log} 2>&1"
+        f"python -m growthpace advise {CONFIG} 2>&1 | tee {{log}}"

@@ -8,13 +8,15 @@ rule pool:
         f"{ROOT}/data/pools/{{source}}/{{ability}}.parquet",
     log:
         f"{ROOT}/logs/pool/{{source}}/{{ability}}.log",
+    conda:
+        "../../envs/data.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         **plan.params("source", grid.pool_settings, study.sources),
     shell:
-        "growthpace pool {CONFIG} {wildcards.source} {wildcards.ability} 2>&1 | tee {log}"
+        f"python -m growthpace pool {CONFIG} {{wildcards.source}} {{wildcards.ability}} 2>&1 | tee {{log}}"
 
 
 rule suite:
@@ -24,13 +26,15 @@ rule suite:
         f"{ROOT}/data/suites/{{suite}}.parquet",
     log:
         f"{ROOT}/logs/suite/{{suite}}.log",
+    conda:
+        "../../envs/data.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         **plan.params("suite", grid.suite_settings, study.suites),
     shell:
-        "growthpace suite {CONFIG} {wildcards.suite} 2>&1 | tee {log}"
+        f"python -m growthpace suite {CONFIG} {{wildcards.suite}} 2>&1 | tee {{log}}"
 
 
 rule audit:
@@ -46,13 +50,15 @@ rule audit:
         ),
     log:
         f"{ROOT}/logs/audit.log",
+    conda:
+        "../../envs/data.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         **plan.stage_params("audit"),
     shell:
-        "growthpace audit {CONFIG} 2>&1 | tee {log}"
+        f"python -m growthpace audit {CONFIG} 2>&1 | tee {{log}}"
 
 
 rule dataset:
@@ -63,10 +69,12 @@ rule dataset:
         f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.json",
     log:
         f"{ROOT}/logs/dataset/{{dataset}}/seed-{{seed}}.log",
+    conda:
+        "../../envs/data.yaml"
     resources:
         mem_mb=2000,
         runtime=15,
     params:
         **plan.dataset_params(),
     shell:
-        "growthpace dataset {CONFIG} {wildcards.dataset} {wildcards.seed} 2>&1 | tee {log}"
+        f"python -m growthpace dataset {CONFIG} {{wildcards.dataset}} {{wildcards.seed}} 2>&1 | tee {{log}}"

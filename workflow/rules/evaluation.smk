@@ -10,10 +10,12 @@ rule spec_predict:
         f"{ROOT}/specs/predict-{{suite}}.json",
     log:
         f"{ROOT}/logs/spec/predict-{{suite}}.log",
+    conda:
+        "../../envs/evaluate.yaml"
     params:
         **plan.params("suite", grid.prediction_settings, study.suites),
     shell:
-        "growthpace spec {CONFIG} predict {wildcards.suite} > {log} 2>&1"
+        f"python -m growthpace spec {CONFIG} predict {{wildcards.suite}} 2>&1 | tee {{log}}"
 
 
 rule spec_grade:
@@ -21,10 +23,12 @@ rule spec_grade:
         f"{ROOT}/specs/grade.json",
     log:
         f"{ROOT}/logs/spec/grade.log",
+    conda:
+        "../../envs/evaluate.yaml"
     params:
         **plan.grading_params(),
     shell:
-        "growthpace spec {CONFIG} grade > {log} 2>&1"
+        f"python -m growthpace spec {CONFIG} grade 2>&1 | tee {{log}}"
 
 
 rule predict:
@@ -34,33 +38,37 @@ rule predict:
         f"{ROOT}/specs/predict-{{suite}}.json",
         weights=ancient(lambda wc: plan.weights(wc)),
     output:
-        f"{ROOT}/predictions/{{model}}/{{dataset}}/seed-{{seed}}/epoch-{{epoch}}/{{suite}}.parquet",
+        f"{ROOT}/predictions/{RUN}/epoch-{{epoch}}/{{suite}}.parquet",
     log:
-        f"{ROOT}/logs/predict/{{model}}/{{dataset}}/seed-{{seed}}/epoch-{{epoch}}/{{suite}}.log",
+        f"{ROOT}/logs/predict/{RUN}/epoch-{{epoch}}/{{suite}}.log",
+    conda:
+        "../../envs/evaluate.yaml"
     threads: study.threads
     resources:
         mem_mb=8000,
         runtime=240,
     shell:
-        "growthpace predict {CONFIG} {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed}"
-        " {wildcards.suite} {wildcards.epoch} 2>&1 | tee {log}"
+        f"python -m growthpace predict {CONFIG} {THIS_RUN}"
+        f" {{wildcards.suite}} {{wildcards.epoch}} 2>&1 | tee {{log}}"
 
 
 rule grade:
     input:
-        f"{ROOT}/predictions/{{model}}/{{dataset}}/seed-{{seed}}/epoch-{{epoch}}/{{suite}}.parquet",
+        f"{ROOT}/predictions/{RUN}/epoch-{{epoch}}/{{suite}}.parquet",
         f"{ROOT}/data/suites/{{suite}}.parquet",
         f"{ROOT}/specs/grade.json",
     output:
-        f"{ROOT}/grades/{{model}}/{{dataset}}/seed-{{seed}}/epoch-{{epoch}}/{{suite}}.parquet",
+        f"{ROOT}/grades/{RUN}/epoch-{{epoch}}/{{suite}}.parquet",
     log:
-        f"{ROOT}/logs/grade/{{model}}/{{dataset}}/seed-{{seed}}/epoch-{{epoch}}/{{suite}}.log",
+        f"{ROOT}/logs/grade/{RUN}/epoch-{{epoch}}/{{suite}}.log",
+    conda:
+        "../../envs/evaluate.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
     shell:
-        "growthpace grade {CONFIG} {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed}"
-        " {wildcards.suite} {wildcards.epoch} > {log} 2>&1"
+        f"python -m growthpace grade {CONFIG} {THIS_RUN}"
+        f" {{wildcards.suite}} {{wildcards.epoch}} 2>&1 | tee {{log}}"
 
 
 rule select:
@@ -68,13 +76,15 @@ rule select:
         grades=lambda wc: plan.selection_grades(wc),
         predictions=lambda wc: plan.epoch_predictions(wc),
     output:
-        f"{ROOT}/selected/{{model}}/{{dataset}}/seed-{{seed}}.json",
+        f"{ROOT}/selected/{RUN}.json",
     log:
-        f"{ROOT}/logs/select/{{model}}/{{dataset}}/seed-{{seed}}.log",
+        f"{ROOT}/logs/select/{RUN}.log",
+    conda:
+        "../../envs/evaluate.yaml"
     resources:
         mem_mb=1000,
         runtime=15,
     params:
         **plan.stage_params("selection", "selection"),
     shell:
-        "growthpace select {CONFIG} {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed} > {log} 2>&1"
+        f"python -m growthpace select {CONFIG} {THIS_RUN} 2>&1 | tee {{log}}"

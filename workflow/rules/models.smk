@@ -9,6 +9,9 @@ rule base_model:
         f"{ROOT}/logs/base_model/{{model}}.log",
     benchmark:
         f"{ROOT}/benchmarks/base_model/{{model}}.tsv"
+    priority: 2
+    conda:
+        "../../envs/train.yaml"
     threads: study.threads
     resources:
         mem_mb=8000,
@@ -16,4 +19,4 @@ rule base_model:
     params:
         **plan.params("model", grid.model_settings, study.models),
     shell:
-        "growthpace base-model {CONFIG} {wildcards.model} 2>&1 | tee {log}"
+        f"python -m growthpace base-model {CONFIG} {{wildcards.model}} 2>&1 | tee {{log}}"

@@ -15,13 +15,15 @@ rule figure:
         f"{ROOT}/figures/{{figure}}.png",
     log:
         f"{ROOT}/logs/figure/{{figure}}.log",
+    conda:
+        "../../envs/report.yaml"
     resources:
         mem_mb=2000,
         runtime=15,
     params:
         **plan.stage_params("figure", "figures"),
     shell:
-        "growthpace figure {CONFIG} {wildcards.figure} > {log} 2>&1"
+        f"python -m growthpace figure {CONFIG} {{wildcards.figure}} 2>&1 | tee {{log}}"
 
 
 rule report:
@@ -40,10 +42,12 @@ rule report:
         ),
     log:
         f"{ROOT}/logs/report.log",
+    conda:
+        "../../envs/report.yaml"
     resources:
         mem_mb=2000,
         runtime=15,
     params:
         **plan.stage_params("report", description=study.description),
     shell:
-        "growthpace report {CONFIG} 2>&1 | tee {log}"
+        f"python -m growthpace report {CONFIG} 2>&1 | tee {{log}}"

@@ -6,13 +6,15 @@
 
 rule spec_run:
     output:
-        f"{ROOT}/runs/{{model}}/{{dataset}}/seed-{{seed}}/spec.json",
+        f"{ROOT}/runs/{RUN}/spec.json",
     log:
-        f"{ROOT}/logs/spec/{{model}}/{{dataset}}/seed-{{seed}}.log",
+        f"{ROOT}/logs/spec/{RUN}.log",
+    conda:
+        "../../envs/train.yaml"
     params:
         **plan.run_params(),
     shell:
-        "growthpace spec {CONFIG} run {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed} > {log} 2>&1"
+        f"python -m growthpace spec {CONFIG} run {THIS_RUN} 2>&1 | tee {{log}}"
 
 
 for epochs, datasets in plan.datasets_by_epochs().items():
@@ -21,22 +23,25 @@ for epochs, datasets in plan.datasets_by_epochs().items():
         name:
             f"train_{epochs}_epochs"
         input:
-            spec=f"{ROOT}/runs/{{model}}/{{dataset}}/seed-{{seed}}/spec.json",
+            spec=f"{ROOT}/runs/{RUN}/spec.json",
             base=f"{ROOT}/models/{{model}}/base.json",
             dataset=f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.parquet",
             manifest=f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.json",
         output:
             plan.markers(epochs),
-            training=f"{ROOT}/runs/{{model}}/{{dataset}}/seed-{{seed}}/training.json",
+            training=f"{ROOT}/runs/{RUN}/training.json",
         log:
-            f"{ROOT}/logs/train/{{model}}/{{dataset}}/seed-{{seed}}.log",
+            f"{ROOT}/logs/train/{RUN}.log",
         benchmark:
-            f"{ROOT}/benchmarks/train/{{model}}/{{dataset}}/seed-{{seed}}.tsv"
+            f"{ROOT}/benchmarks/train/{RUN}.tsv"
         wildcard_constraints:
             dataset=plan.names(datasets),
+        priority: 1
+        conda:
+            "../../envs/train.yaml"
         threads: study.threads
         resources:
             mem_mb=8000,
             runtime=1440,
         shell:
-            "growthpace train {CONFIG} {wildcards.model}/{wildcards.dataset}/seed-{wildcards.seed} 2>&1 | tee {log}"
+            f"python -m growthpace train {CONFIG} {THIS_RUN} 2>&1 | tee {{log}}"

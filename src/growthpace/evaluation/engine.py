@@ -34,7 +34,7 @@ class Question:
         return len(self.prompt) + sum(len(candidate) - 1 for candidate in self.candidates)
 
 
-class NotFinite(FloatingPointError):
+class NotFiniteError(FloatingPointError):
     """A model's logits for a prompt are NaN; the greedy choice among them would look like an answer."""
 
     def __init__(self, index: int):
@@ -158,7 +158,7 @@ class Engine:
     def generate(self, prompts: Sequence[Ids], max_new_tokens: int, report: Callable[[int], None] = lambda done: None):
         """Greedy answers: a list of (token ids without the end-of-turn token, whether it ended by itself).
 
-        Raises `NotFinite` with the index of the first prompt for which the model's logits are NaN.
+        Raises `NotFiniteError` with the index of the first prompt for which the model's logits are NaN.
         """
         found: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
         end = self.encoder.end_of_turn
@@ -183,7 +183,7 @@ class Engine:
                 logits_processor=[broken],
             )[:, width:].tolist()
             if broken.found.any():
-                raise NotFinite(min(index for index, nan in zip(batch, broken.found.tolist(), strict=True) if nan))
+                raise NotFiniteError(min(index for index, nan in zip(batch, broken.found.tolist(), strict=True) if nan))
             for index, tokens in zip(batch, answered, strict=True):
                 ended = end in tokens
                 found[index] = (tokens[: tokens.index(end)] if ended else tokens, ended)

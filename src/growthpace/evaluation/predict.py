@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from growthpace.conversation import Encoder
 from growthpace.data.items import Item, Message, read_items
 from growthpace.errors import InputError
-from growthpace.evaluation.engine import Engine, NotFinite, Question
+from growthpace.evaluation.engine import Engine, NotFiniteError, Question
 from growthpace.evaluation.predictions import Prediction, write_predictions
 from growthpace.evaluation.scorers import SCORERS
 from growthpace.files import fingerprint, read_json
@@ -25,6 +25,8 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
     epoch: a number, or `selected` for the epoch in the run's selection. Raises `InputError` where weights are gone
     or are not those that the run's `training.json` lists.
     """
+    if epoch == SELECTED and not paths.selected(run).exists():
+        raise InputError(f"{run}: no epoch has been selected yet (growthpace select), so there is none to predict with")
     number = read_json(paths.selected(run))["epoch"] if epoch == SELECTED else epoch
     folder = paths.weights(run, number)
     weights = _verified(run, number, paths)
@@ -105,7 +107,7 @@ def answer(
         answers = engine.generate(
             [prompt for prompt, _ in prompts], max_new_tokens, lambda done: report(len(scored) + done)
         )
-    except NotFinite as error:
+    except NotFiniteError as error:
         raise FloatingPointError(f"item {items[generated[error.index]].id!r}: the model's logits are NaN") from None
     for index, (prompt, cut), (tokens, ended) in zip(generated, prompts, answers, strict=True):
         found[index] = Prediction(

@@ -21,9 +21,11 @@ def load_tokenizer(folder: str | Path, trust_remote_code: bool = False) -> Any:
     described = folder / "tokenizer_config.json"
     settings = json.loads(described.read_text(encoding="utf-8")) if described.exists() else {}
     sentencepiece_only = (folder / "tokenizer.model").exists() and not (folder / "tokenizer.json").exists()
-    if sentencepiece_only and settings.get("tokenizer_class") != "SentencePieceBackend":
+    if sentencepiece_only:
         from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
+        if settings.get("tokenizer_class") == "SentencePieceBackend":  # saved by growthpace, with its added tokens
+            return SentencePieceBackend.from_pretrained(folder)
         names = {key: settings[key] for key in _NAMES if settings.get(key)}
         return SentencePieceBackend(vocab_file=str(folder / "tokenizer.model"), legacy=True, **names)
     from transformers import AutoTokenizer

@@ -60,6 +60,8 @@ def pack(examples: Sequence[Encoded], capacity: int) -> list[Row]:
             row.input_ids.extend(example.ids)
             row.position_ids.extend(range(len(example.ids)))
             row.labels.append(IGNORED)
-            row.labels.extend(t if learned else IGNORED for t, learned in zip(example.ids[1:], example.mask[1:], strict=True))
+            row.labels.extend(
+                t if learned else IGNORED for t, learned in zip(example.ids[1:], example.mask[1:], strict=True)
+            )
         rows.append(row)
     return rows

@@ -117,9 +117,7 @@ class _Training:
         items = read_items(self.paths.dataset(self.run_.dataset, self.run_.seed))
         examples, self.lengths = encode_items(items, encoder, self.recipe.max_length, self.recipe.overlong)
         epochs = self.grid.epochs(self.run_)
-        self.steps = Steps(
-            examples, self.run_.seed, epochs, self.recipe.batch_size, self.recipe.microbatch_tokens
-        )
+        self.steps = Steps(examples, self.run_.seed, epochs, self.recipe.batch_size, self.recipe.microbatch_tokens)
         self.history = _History(self.state.folder / "history.jsonl")
         # A state behind an epoch whose weights are gone is of no use: training would never come past that epoch again.
         gone = [e for e in self.wanted if weights_hash(self.paths.weights(self.run_, e)) != self.saved.get(str(e), "")]
@@ -194,7 +192,7 @@ class _Training:
             if before not in (None, digest):
                 self.report(
                     f"{self.run_}: warning: epoch {epoch} trained again has other weights than before ({before[:8]} "
-                    f"to {digest[:8]}): another device, thread count or library? Its old predictions are of the old ones"
+                    f"to {digest[:8]}): another device or library? Its old predictions are of the old ones"
                 )
             found[epoch] = {"epoch": epoch, "folder": f"epoch-{epoch}", "weights_sha256": digest}
         steps = self.history.read()
@@ -219,7 +217,9 @@ class _Training:
             "answer_tokens": sum(step["answer_tokens"] for step in steps),
             "seconds": round(seconds, 3),
             "tokens_per_second": round(tokens / seconds, 1) if seconds else None,
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {self.study.threads} threads",
+            "device": torch.cuda.get_device_name()
+            if torch.cuda.is_available()
+            else f"CPU, {self.study.threads} threads",
             "devices": 1,
             "versions": {"growthpace": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
