@@ -19,7 +19,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
 )
 
 Config = Annotated[Path, typer.Argument(help="the study's config file, such as config/demo.yaml")]
@@ -31,7 +30,7 @@ USERS, STAGES = "For you", "Stages (what the workflow's jobs call)"
 def main() -> None:
     """Runs the command line; bad input becomes one message and a documented exit code (see `interruptible`)."""
     try:
-        app()
+        app(prog_name="growthpace")
     except InputError as error:
         print(f"growthpace: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)

@@ -87,7 +87,7 @@ class Project:
 def new_project(folder: Path) -> Project:
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
-    for part in ("workflow", "profiles", "src", "config"):
+    for part in ("workflow", "profiles", "src", "config", "envs"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "tests" / "workflow" / "mini.yaml", folder / CONFIG)
     return Project(folder)
