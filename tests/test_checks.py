@@ -129,7 +129,8 @@ def test_duplicate_ids_in_a_suite(tmp_path):
     ]
 
 
-def test_an_ability_without_test_items(tmp_path):
+def test_an_ability_without_test_items(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     write_items(tmp_path)
     rows = [{"turns": record("Q?\nA. 1\nB. 2", "B")["messages"], "topic": "biology"}]
     write_lines(tmp_path / "quiz/test.jsonl", rows)

@@ -21,6 +21,7 @@ from growthpace.data.importers import local_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
 from growthpace.grid import SELECTED, Dataset, Grid, Paths, Run
+from growthpace.models.base import made_from
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.versions import VERSIONS
 
@@ -132,6 +133,10 @@ class Plan:
         """Local files that a suite is read from."""
         settings = self.study.suites[suite]
         return _strings(local_files(settings.items, settings.abilities or list(self.study.abilities)))
+
+    def model_files(self, model: str) -> list[str]:
+        """Local files that a base model is made from."""
+        return _strings(made_from(self.study.models[model]))
 
     def dataset_pools(self, dataset: str) -> list[str]:
         """Pools that a dataset draws from."""

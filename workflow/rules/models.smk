@@ -3,6 +3,8 @@
 
 
 rule base_model:
+    input:
+        lambda wc: plan.model_files(wc.model),
     output:
         f"{ROOT}/models/{{model}}/base.json",
     log:

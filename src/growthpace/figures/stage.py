@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,13 @@ def write_report(study: Study, paths: Paths, config: Path, partial: bool = False
     return target
 
 
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # a report may be written where nothing is trained
+        return "not installed here"
+
+
 def _of_suite(study: Study, paths: Paths, table: str):
     frame = read_frame(paths.root / "analysis" / f"{table}.parquet")
     return frame[frame["suite"] == study.analysis.suite].reset_index(drop=True)
@@ -104,6 +111,6 @@ def _provenance(study: Study, paths: Paths, config: Path) -> dict[str, Any]:
         base = paths.model(model) / "base.json"
         if base.exists():
             hashes[f"base model {model}"] = read_json(base)["weights_sha256"]
-    versions = {"Python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    versions = {"Python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
     versions |= {f"stage {stage}": str(number) for stage, number in VERSIONS.items()}
     return {"config": config.read_text(encoding="utf-8"), "versions": versions, "hashes": hashes}

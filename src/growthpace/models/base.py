@@ -28,7 +28,7 @@ def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], N
     folder or hub repository has no safetensors weights or cannot be read.
     """
     settings = study.models[model]
-    wanted = fingerprint(Grid(study).model_settings(model) | {"folder": str(settings.folder)})
+    wanted = fingerprint([Grid(study).model_settings(model), [sha256(path) for path in made_from(settings)]])
     done = folder / "ready.json"  # undeclared: Snakemake removes base.json at every attempt, not this
     if done.exists() and read_json(done)["fingerprint"] == wanted:
         described = read_json(done)["base"]
@@ -92,6 +92,15 @@ def _corpus(study: Study, settings: Model) -> tuple[list[str], list[str] | None]
         except UnicodeDecodeError as error:
             raise InputError(f"initialise.corpus: {path}: not UTF-8 at byte {error.start}") from None
     return documents, None
+
+
+def made_from(settings: Model) -> list[Path]:
+    """The local files that a base model depends on: its folder's, or the corpus that it reads."""
+    if settings.folder is not None:
+        found = {path for pattern in WEIGHTS for path in settings.folder.glob(pattern) if path.is_file()}
+        return sorted(found)
+    corpus = settings.initialise.corpus if settings.initialise else []
+    return [] if corpus == "microworld" else list(corpus)
 
 
 def _local_copy(settings: Model, report: Callable[[str], None]) -> Path:

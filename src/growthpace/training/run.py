@@ -109,6 +109,7 @@ class _Training:
 
     def run(self) -> dict[str, Any]:
         logging.set_verbosity_error()
+        logging.disable_progress_bar()
         torch.set_num_threads(self.study.threads)
         set_seed(self.run_.seed)
         base = self.paths.model(self.run_.model)
