@@ -33,6 +33,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
 
 CONFIG = "real/study.yaml"
 SEEDS = (1, 2)
+VALID = 12
+"""Items of an ability that epochs are chosen by: two thirds of all predictions are on them."""
 CURATED, SYNTHETIC = (10, 40, 160, 640), (40, 160)
 VOLUMES = [*(("curated", volume) for volume in CURATED), *(("synthetic", volume) for volume in SYNTHETIC)]
 RUNS = [f"stories260k/{source}-{volume}/seed-{seed}" for source, volume in VOLUMES for seed in SEEDS]
@@ -67,6 +69,8 @@ def finished(tmp_path_factory, real_items, stories260k) -> RealProject:
             shutil.copytree(real_items, project.folder / "real")
             shutil.copytree(stories260k, project.folder / "real" / "stories260k")
             shutil.copy(ROOT / "tests" / "real" / "study.yaml", project.config)
+            for path in (project.folder / "real" / "curated" / "valid").glob("*.json"):  # enough to choose an epoch by
+                path.write_text("".join(path.read_text(encoding="utf-8").splitlines(True)[:VALID]), encoding="utf-8")
             ended = project.study()
             said = ended.stdout + ended.stderr
             assert ended.returncode == 0, said[-4000:]
@@ -159,8 +163,6 @@ def test_every_training_learns(finished):
         assert told["learning_rate"][-1] == pytest.approx(recipe["learning_rate_floor"])
         first, last = told["loss"][:per_epoch], told["loss"][-per_epoch:]
         assert sum(last) < sum(first), run
-        # 515 tokens: worse than a uniform guess would mean that the weights were not those of the tale teller
-        assert told["loss"][0] < math.log(515), run
 
 
 def test_only_selected_checkpoints_are_kept(finished):

@@ -3,7 +3,7 @@
 For each ability of the study, on one labelled source, the pace is averaged over models (all models answer the same
 items, so the average is one contrast and not a mean of separate fits), and so is the last step: the growth from the
 largest volume but one to the largest, per fourfold data. A straight line can rise over a curve that has long been flat
-at its end, so more data is advised only where neither says otherwise.
+at its end, so more data is advised only where both say so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from growthpace.errors import InputError
 COLLECT, ENOUGH, CANNOT_TELL = "collect", "enough", "cannot tell"
 ADVISED, REFUSED = "advised", "refused"
 RULE = (
-    "collect: the pace is responsive, and the last step is not shown to stay below the margin. "
+    "collect: the pace is responsive, and the last step gave more than the margin. "
     "enough: the pace is resistant or declining, or the last step is shown to stay below the margin. "
     "cannot tell: everything else."
 )
@@ -112,6 +112,8 @@ def _judge(
         return ENOUGH, f"more data made it worse: {span}"
     if step_top < margin:
         return ENOUGH, f"flat at the end: the last step gave {step:+.1f}, below the margin of {margin:g}; pace {span}"
+    if kind == "responsive" and step <= margin:
+        return CANNOT_TELL, f"grew by {span}, but the last step gave {step:+.1f}: it may have ended"
     if kind == "responsive":
         return COLLECT, f"still growing: {span}; the last step gave {step:+.1f}"
     return CANNOT_TELL, f"the interval is too wide: {span}, margin {margin:g}"
