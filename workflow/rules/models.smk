@@ -9,8 +9,6 @@ rule base_model:
         f"{ROOT}/models/{{model}}/base.json",
     log:
         f"{ROOT}/logs/base_model/{{model}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/base_model/{{model}}.tsv"
     priority: 2
     conda:
         "../../envs/train.yaml"

@@ -32,8 +32,6 @@ for epochs, datasets in plan.datasets_by_epochs().items():
             training=f"{ROOT}/runs/{RUN}/training.json",
         log:
             f"{ROOT}/logs/train/{RUN}.log",
-        benchmark:
-            f"{ROOT}/benchmarks/train/{RUN}.tsv"
         wildcard_constraints:
             dataset=plan.names(datasets),
         priority: 1
