@@ -39,7 +39,11 @@ class WarmServer:
             listener.bind(str(path))
             listener.listen(64)
             command = [sys.executable, "-m", "growthpace.warm", str(listener.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+            # Asking CUDA itself whether there is a GPU would keep forks from using it.
+            environment = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env=environment
+            )
         return self
 
     def __exit__(self, *exc):

@@ -115,7 +115,7 @@ def test_recomputing_activations_changes_nothing():
     examples = [example(length, length) for length in (5, 9, 2, 17)]
     model = tiny.make_model(tiny.make_tokenizer()).train()
     expected = summed(model, pack(examples, 40))
-    model.gradient_checkpointing_enable()
+    model.activation_checkpointing_enable()
     assert_same(summed(model, pack(examples, 40)), expected)
 
 

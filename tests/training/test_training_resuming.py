@@ -81,7 +81,7 @@ RUN_MODULE = "growthpace.training.run"
 MOMENTS = {
     # name: (the moment, after which step the next attempt begins; None: there is nothing left to train)
     "in the first step": (Moment(f"{RUN_MODULE}:answer_loss"), 0),
-    "after a step": (Moment(f"{RUN_MODULE}:_History.add", count=8), 5),
+    "after a step": (Moment(f"{RUN_MODULE}:History.add", count=8), 5),
     "before an epoch's weights": (Moment(f"{RUN_MODULE}:_Training.save_epoch", count=2), 5),
     "in the middle of an epoch's weights": (
         Moment("transformers.modeling_utils:safe_save_file", ".epoch-2.partial", half=True),
@@ -92,7 +92,7 @@ MOMENTS = {
     "in the middle of a state's optimiser": (Moment("torch:save", "checkpoint-10/optimizer.pt", half=True), 5),
     "before a state's last file": (Moment("torch:save", "checkpoint-10/rng_state.pth"), 5),
     "before a state is marked as whole": (Moment("growthpace.training.states:write_json", "checkpoint-10"), 5),
-    "after the last step": (Moment(f"{RUN_MODULE}:_History.add", count=STEPS), 10),
+    "after the last step": (Moment(f"{RUN_MODULE}:History.add", count=STEPS), 10),
     "after the last weights": (Moment(f"{RUN_MODULE}:write_json", "finished.json"), None),
     "before the last state is removed": (Moment("shutil:rmtree", "state/checkpoint-"), None),
     "before a marker": (Moment(f"{RUN_MODULE}:write_json", "epoch-2.json"), None),
@@ -160,7 +160,7 @@ def test_killed_again_and_again_from_outside(folder, undisturbed):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_asked_to_stop(folder, undisturbed, number):
     """In the middle of an epoch: saved within the step, exit code 75, and the next attempt goes on from that step."""
-    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=8, signal=number)) == STOPPED == 75
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=8, signal=number)) == STOPPED == 75
     assert "growthpace: small/curated-18/seed-1: stopped after step 8" in (folder / "output.txt").read_text()
     assert not (folder / STUDY / "training.json").exists()
     assert attempt(folder) == 0
@@ -178,14 +178,14 @@ def test_asked_to_stop_while_still_loading(folder, undisturbed):
 
 def test_asked_to_stop_when_all_is_done(folder, undisturbed):
     """A signal in the last step is no reason to leave before the end."""
-    last = Moment(f"{RUN_MODULE}:_History.add", count=STEPS, signal=signal.SIGTERM)
+    last = Moment(f"{RUN_MODULE}:History.add", count=STEPS, signal=signal.SIGTERM)
     assert attempt(folder, last) == 0
     assert outcome(folder) == undisturbed
 
 
 def test_earlier_weights_that_are_gone_come_back(folder, undisturbed):
     """The state is after epoch 2, epoch 1 was removed meanwhile: going on would leave a hole."""
-    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=12)) == KILLED
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=12)) == KILLED
     shutil.rmtree(folder / STUDY / "epoch-1")
     assert attempt(folder) == 0
     assert starts(folder) == [0, 0]
@@ -194,7 +194,7 @@ def test_earlier_weights_that_are_gone_come_back(folder, undisturbed):
 
 def test_a_damaged_state_is_not_used(folder, undisturbed):
     """The newest state lost a file: the one before it serves."""
-    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=12)) == KILLED
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=12)) == KILLED
     (folder / STUDY / "state/checkpoint-10/optimizer.pt").unlink()
     assert attempt(folder) == 0
     assert starts(folder) == [0, 5]
@@ -206,7 +206,7 @@ def test_killed_while_lost_weights_are_trained_again(folder, undisturbed):
     assert attempt(folder) == 0
     for epoch in (1, 3):
         shutil.rmtree(folder / STUDY / f"epoch-{epoch}")
-    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=12)) == KILLED
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=12)) == KILLED
     assert attempt(folder) == 0
     assert starts(folder) == [0, 0, 10]
     found = outcome(folder)
@@ -216,9 +216,9 @@ def test_killed_while_lost_weights_are_trained_again(folder, undisturbed):
 
 def test_a_state_of_other_settings_is_not_used(folder, undisturbed):
     """Killed, then the learning rate changed, then changed back: each starts anew."""
-    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=8)) == KILLED
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=8)) == KILLED
     rewrite(folder, learning_rate=5e-3)
-    assert attempt(folder, Moment(f"{RUN_MODULE}:_History.add", count=8)) == KILLED
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=8)) == KILLED
     assert starts(folder) == [0]
     assert (folder / STUDY / "state.stale/checkpoint-5/complete.json").exists()
     rewrite(folder, learning_rate=1e-2)

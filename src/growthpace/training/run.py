@@ -7,13 +7,11 @@ Run it by hand: `growthpace train CONFIG MODEL/DATASET/seed-N`.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +23,7 @@ from growthpace import __version__
 from growthpace.conversation import Encoder
 from growthpace.data.items import read_items
 from growthpace.errors import InputError
-from growthpace.files import fingerprint, read_json, write_json, write_text
+from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.interruptible import StateFolder, Stopped
 from growthpace.models.base import weights_hash
@@ -34,7 +32,7 @@ from growthpace.study import Study
 from growthpace.training.batches import Steps, encode_items
 from growthpace.training.packing import IGNORED, Row
 from growthpace.training.schedule import learning_rate_at
-from growthpace.training.states import mark_complete, newest_whole, states, step_of
+from growthpace.training.states import History, mark_complete, newest_whole, states, step_of
 
 Report = Callable[[str], None]
 
@@ -108,6 +106,8 @@ class _Training:
         """Hash of the weights of every epoch that was written with these settings, in whatever attempt."""
 
     def run(self) -> dict[str, Any]:
+        if not torch.cuda.is_available():
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")  # where DeepSpeed is installed it would warn of its absence
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         torch.set_num_threads(self.study.threads)
@@ -119,7 +119,7 @@ class _Training:
         examples, self.lengths = encode_items(items, encoder, self.recipe.max_length, self.recipe.overlong)
         epochs = self.grid.epochs(self.run_)
         self.steps = Steps(examples, self.run_.seed, epochs, self.recipe.batch_size, self.recipe.microbatch_tokens)
-        self.history = _History(self.state.folder / "history.jsonl")
+        self.history = History(self.state.folder / "history.jsonl")
         # A state behind an epoch whose weights are gone is of no use: training would never come past that epoch again.
         gone = [e for e in self.wanted if weights_hash(self.paths.weights(self.run_, e)) != self.saved.get(str(e), "")]
         if not gone and len(self.history.read()) >= self.last_step:  # killed between the last weights and their record
@@ -137,7 +137,7 @@ class _Training:
                 f"training.max_length: {self.recipe.max_length} is above the context of {self.run_.model} ({context})"
             )
         if self.recipe.gradient_checkpointing:
-            model.gradient_checkpointing_enable()
+            model.activation_checkpointing_enable()
         if done:
             self.report(f"{self.run_}: resuming after step {done} of {len(self.steps)}")
         self.state.log(f"starts at step {done} of {len(self.steps)}, process {os.getpid()} on {platform.node()}")
@@ -224,31 +224,6 @@ class _Training:
             "devices": 1,
             "versions": {"growthpace": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
-
-
-class _History:
-    """Loss, learning rate, tokens and seconds of every step, one JSON line each, kept across attempts."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def read(self) -> list[dict]:
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
-
-    def cut(self, steps: int) -> None:
-        """Forgets what came after a state that training resumes from."""
-        write_text(self.path, "".join(json.dumps(step) + "\n" for step in self.read()[:steps]))
-
-    def add(self, step: dict) -> None:
-        with open(self.path, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps(step) + "\n")
-
-    def flush(self) -> None:
-        """Brings what was added to the disk, before a state that counts on it."""
-        with open(self.path, "rb+") as handle:
-            os.fsync(handle.fileno())
 
 
 class _PackedTrainer(Trainer):

@@ -7,11 +7,12 @@ do not agree with it is removed.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
-from growthpace.files import read_json, write_json
+from growthpace.files import read_json, write_json, write_text
 
 COMPLETE = "complete.json"
 
@@ -53,3 +54,28 @@ def newest_whole(folder: Path, below: int) -> Path | None:
         else:
             shutil.rmtree(state)
     return newest
+
+
+class History:
+    """Loss, learning rate, tokens and seconds of every step, one JSON line each, kept across attempts."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def read(self) -> list[dict]:
+        if not self.path.exists():
+            return []
+        return [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
+
+    def cut(self, steps: int) -> None:
+        """Forgets what came after a state that training resumes from."""
+        write_text(self.path, "".join(json.dumps(step) + "\n" for step in self.read()[:steps]))
+
+    def add(self, step: dict) -> None:
+        with open(self.path, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(step) + "\n")
+
+    def flush(self) -> None:
+        """Brings what was added to the disk, before a state that counts on it."""
+        with open(self.path, "rb+") as handle:
+            os.fsync(handle.fileno())
