@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import ABILITIES, item_grades
 
-from growthpace.analysis.advise import advise
+from growthpace.analysis.advise import _signed, advise
 from growthpace.analysis.compare import compare
 from growthpace.analysis.curves import CLASSES, pace, points
 from growthpace.analysis.matrix import blocks
@@ -188,3 +188,45 @@ def test_a_curve_that_is_flat_at_its_end_needs_no_more():
                     "curated", "test", 0.95, 3.0)  # fmt: skip
     assert advice["abilities"][0]["class"] == "responsive"
     assert advice["abilities"][0]["advice"] == "enough"
+
+
+def test_equal_answers_are_not_proof_of_equality():
+    grades = item_grades(items=21, abilities={"a": 0.0}, models=(("tiny", 1),))
+    order = grades["item_id"].str[-4:].astype(int)
+    alike = grades.assign(grade=(order < 9).astype(float))
+    error = 100 * np.sqrt(2) / 23  # Bonett and Price with no discordant item
+    for row in compare(alike, 0.95).query("ability == 'a'").itertuples():
+        assert (row.difference, row.stands) == (0, False)
+        assert row.standard_error == pytest.approx(error)
+        assert row.high == pytest.approx(quantile(0.975, 20) * error)
+        assert row.minimum_detectable == pytest.approx((quantile(0.975, 20) + quantile(0.8, 20)) * error)
+        assert row.uncertainty == "items and seeds, items by a floor"
+    for row in pace(alike, 0.95, 1.0).itertuples():
+        assert row.low < -1 < 1 < row.high
+        assert row.gain_over_untuned_low < 0 < row.gain_over_untuned_high
+        assert row.uncertainty == "items and seeds, items by a floor"
+    assert set(pace(alike, 0.95, 1.0)["class"]) == {"undecided"}
+    assert not compare(grades, 0.95)["uncertainty"].str.contains("floor").any()
+    level = points(alike.assign(grade=0.5), 0.95).query("ability == 'a'").iloc[0]
+    assert level["standard_error"] == pytest.approx(np.sqrt(0.25 / 21))
+    # One item right in one of two seeds says about as much as none right: neither far less nor far more.
+    once = alike.assign(grade=((order == 0) & (alike["seed"] == 0)).astype(float))
+    none, one = (
+        points(table, 0.95).query("ability == 'a' and seeds == 2")["high"].max()
+        for table in (alike.assign(grade=0.0), once)
+    )
+    assert none < one < 1.5 * none
+
+
+def test_an_ability_at_chance_is_never_enough():
+    grades = item_grades(items=400, abilities={"a": 0.0}, models=(("tiny", 1),), seeds=(0, 1, 2))
+    entry = advise(grades, "curated", "test", 0.95, 4.0)["abilities"][0]
+    assert entry["advice"] == "enough"
+    entry = advise(grades.assign(chance=0.3), "curated", "test", 0.95, 4.0)["abilities"][0]
+    assert entry["class"] == "resistant"
+    assert entry["advice"] == "cannot tell"
+    assert "not above chance yet" in entry["reason"]
+
+
+def test_advice_writes_no_signed_zero():
+    assert [_signed(value) for value in (2.34, -0.44, 0.01, -0.01)] == ["+2.3", "-0.4", "0.0", "0.0"]

@@ -200,3 +200,21 @@ def test_a_flat_ability_is_seldom_called_responsive():
     assert np.mean([classify(pace, 0.95, 1.0) == RESPONSIVE for pace, *_ in found]) <= 0.05
     covered = [low <= 0 <= high for low, high in (pace.interval(0.95) for pace, *_ in found)]
     assert np.mean(covered) >= 0.92
+
+
+def test_items_that_hardly_differ_have_a_floor():
+    """Nothing discordant, or one item, leaves Bonett and Price's variance; two leave their own."""
+    for clusters, groups in ((30, None), (10, [f"p{i // 3}" for i in range(30)])):
+        for discordant in range(3):
+            values = np.zeros((30, 2))
+            values[:15] = 1.0
+            values[: 3 * discordant : 3, 1] = 0.0
+            found = contrast(
+                sample_of(30, groups), values, [Term(1.0, np.array([0])), Term(-1.0, np.array([1]))], SILENT
+            )
+            floor = 2 / (clusters + 2) ** 2
+            by_hand = cluster_variance(sample_of(30, groups), values[:, :1] - values[:, 1:])[0, 0]
+            expected = max(by_hand, floor) if discordant < 2 else by_hand
+            assert found.standard_error**2 == pytest.approx(expected)
+            assert found.floored == (discordant == 0 or (discordant == 1 and floor > 2 * by_hand))
+            assert found.df == pytest.approx(clusters - 1)

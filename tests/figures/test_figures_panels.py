@@ -93,6 +93,31 @@ def test_legends_stand_outside_of_panels():
             assert box.x1 <= figure.bbox.x1, name
 
 
+def texts_of(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_model_size_needs_two_models():
+    figure = FIGURES["sizes"](*tables(**STUDIES["one model"]), SETTINGS, "Sizes")
+    assert figure.axes == []
+    assert any("needs two models or more" in text for text in texts_of(figure))
+    assert FIGURES["sizes"](*tables(), SETTINGS, "Sizes").axes
+
+
+def test_the_pace_legend_lists_what_is_drawn():
+    dots, slopes = tables()
+    few = slopes.assign(status=slopes["status"].where(slopes["source"] != "synthetic", "too few volumes"))
+    for table, drawn in ((slopes, {"curated", "synthetic"}), (few, {"curated"})):
+        figure = FIGURES["pace"](dots, table, SETTINGS, "")
+        names = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+        assert names & {"curated", "synthetic"} == drawn
+
+
+def test_overall_says_its_title_once():
+    assert FIGURES["overall"](*tables(), SETTINGS, "Overall, demo").axes[0].get_title() == ""
+    assert FIGURES["overall"](*tables(), SETTINGS, "").axes[0].get_title() == "Overall"
+
+
 def test_drawing_leaves_matplotlib_as_it_was():
     before = dict(matplotlib.rcParams)
     FIGURES["overall"](*tables(), SETTINGS, "")

@@ -11,8 +11,8 @@ from growthpace.analysis.compare import compare
 from growthpace.analysis.curves import pace, points
 from growthpace.figures.drawing import svg
 from growthpace.figures.panels import FIGURES
-from growthpace.figures.report import count, inline_svg, render, wall
-from growthpace.figures.summary import signed
+from growthpace.figures.report import count, inline_svg, render, shorten_hashes, wall
+from growthpace.figures.summary import in_points, not_above_chance, signed, summarise
 from growthpace.study import Figures
 
 SETTINGS = Figures(palette="colorblind", style="whitegrid", panel_width=2.6, columns=3)
@@ -20,8 +20,8 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 MISSING = (("tiny", "synthetic-160", 0), ("tiny", "synthetic-160", 1), ("small", "curated-640", 1))
 
 
-def page(notice="A made-up world.", missing=MISSING, drawn=True, **study):
-    grades = item_grades(**{"items": 20, "missing": missing, "outside": ("physics",), **study})
+def page(notice="A made-up world.", missing=MISSING, drawn=True, change=None, hashes=None, **study):
+    grades = item_grades(**{"items": 20, "missing": missing, "outside": ("physics",), **study}).assign(**(change or {}))
     dots, slopes = points(grades, 0.95), pace(grades, 0.95, 1.0)
     runs = [
         {"model": m, "dataset": f"{s}-{v}", "seed": n, "complete": (m, f"{s}-{v}", n) not in missing,
@@ -40,7 +40,7 @@ def page(notice="A made-up world.", missing=MISSING, drawn=True, **study):
         advice=[advise(grades, "curated", "test", 0.95, 1.0)], completeness=runs,
         figures={name: svg(draw(dots, slopes, SETTINGS, "")) for name, draw in FIGURES.items() if drawn}, costs=costs,
         provenance={"config": "study: made-up\n# <b>not bold</b>", "versions": {"growthpace": "0.1"},
-                    "hashes": {"scores.parquet": "abc"}},
+                    "hashes": hashes or {"scores.parquet": "abc"}},
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_what_is_missing_is_shown_as_missing(html, read):
 def test_it_says_what_it_claims_and_by_which_rule(read):
     text = " ".join(" ".join(read.text).split())
     assert "A made-up world." in text
-    assert "±1 points per fourfold data" in text
+    assert "±1 point per fourfold data" in text
     assert "interval at 90 %" in text
     assert "Averaged over all abilities, model" in text
     assert "curated is better than synthetic in" in text
@@ -171,3 +171,68 @@ def test_numbers_read_well():
     assert [signed(v) for v in (2.34, -0.44, -0.01, float("nan"))] == ["+2.3", "−0.4", "0.0", "not known"]
     assert [wall(v) for v in (45, 720, 12_240, None)] == ["45 s", "12 min", "3.4 h", "not known"]
     assert [count(v) for v in (1234.5, None)] == ["1,234", "not known"]
+
+
+def level(grades, chance):
+    """The share of the first items that `chance` asks for answered right, by every run alike."""
+    order = grades["item_id"].str[-4:].astype(int)
+    return grades.assign(grade=(order < chance * (order.max() + 1)).astype(float))
+
+
+def told(grades):
+    slopes = pace(grades, 0.95, 1.0)
+    parts = summarise("test", points(grades, 0.95), slopes, compare(grades, 0.95), [])
+    return [part["text"] for part in parts], [entry for part in parts for entry in part.get("entries", [])]
+
+
+def test_the_best_of_curves_at_chance_does_not_do_best():
+    assert any("does best" in text for text in told(item_grades())[0])
+    for share, words in ((0.25, "not told apart from chance"), (0.02, "below chance")):
+        texts = told(level(item_grades(seeds=(0,)), share))[0]
+        assert not any("does best" in text for text in texts)
+        assert any(f"but is {words}" in text for text in texts)
+
+
+def test_a_source_with_too_few_volumes_is_named():
+    grades = item_grades()
+    few = grades[(grades["source"] != "synthetic") | (grades["volume"] <= 160)]
+    assert "synthetic: 2 volumes, too few for a pace." in told(few)[0]
+    one = grades[(grades["source"] != "synthetic") | (grades["model"] != "tiny") | (grades["volume"] <= 40)]
+    assert "tiny on synthetic: 1 volume, too few for a pace." in told(one)[0]
+    assert "curated: 2 volumes, too few for a pace." in told(item_grades(volumes=(40, 160)))[0]
+    assert not any("too few" in text for text in told(grades)[0])
+
+
+def test_growth_that_has_not_left_chance_is_marked():
+    study = {"abilities": {"biology": 9.0}, "items": 200, "models": (("tiny", 1),), "sources": ("curated",)}
+    grades = item_grades(**study)
+    assert "still not above chance" not in told(grades)[1][0]["text"]
+    low = grades.assign(chance=0.9)
+    assert "still not above chance" in told(low)[1][0]["text"]
+    html = page(missing=(), drawn=False, outside=(), chance=0.25, **study)
+    assert "still not above chance" not in html
+    template = pace(low, 0.95, 1.0)
+    assert not_above_chance(template).all()
+    assert "still not above chance" in page(missing=(), drawn=False, outside=(), change={"chance": 0.9}, **study)
+
+
+def test_one_point_is_singular_and_hashes_are_short():
+    assert [in_points(v) for v in (1.0, 2.0, 0.5)] == ["1 point", "2 points", "0.5 points"]
+    assert shorten_hashes(f"sha256:{'ab' * 32} of 1234567890") == f"sha256:{'ab' * 8} of 1234567890"
+    html = page(missing=(), drawn=False, hashes={"scores": "0123456789abcdef" * 4})
+    assert "<code>0123456789abcdef</code>" in html
+    assert not re.search(r"(?<![\d.])1 points", html)
+
+
+def test_a_figure_on_the_page_has_one_title():
+    grades = item_grades(items=8)
+    drawn = svg(FIGURES["overall"](points(grades, 0.95), pace(grades, 0.95, 1.0), SETTINGS, "Overall, study demo"))
+    assert drawn.count(">Overall") == 1
+    assert ">Overall" not in inline_svg(drawn, "overall")
+
+
+def test_a_comparison_by_a_floor_says_so():
+    grades = item_grades(items=21)
+    assert "<small>items by a floor</small>" in page(missing=(), drawn=False, change={"grade": 1.0})
+    assert "<small>items by a floor</small>" not in page(missing=(), drawn=False, items=60)
+    assert not compare(level(grades, 0.5), 0.95)["stands"].any()

@@ -23,7 +23,8 @@ COLLECT, ENOUGH, CANNOT_TELL = "collect", "enough", "cannot tell"
 ADVISED, REFUSED = "advised", "refused"
 RULE = (
     "collect: the pace is responsive, and the last step gave more than the margin. "
-    "enough: the pace is resistant or declining, or the last step is shown to stay below the margin. "
+    "enough: the pace is resistant or declining, or the last step is shown to stay below the margin; and the score at "
+    "the largest volume is above chance. "
     "cannot tell: everything else."
 )
 
@@ -33,7 +34,9 @@ def advise(item_grades: pd.DataFrame, source: str, suite: str, confidence: float
 
     `margin` in points per fourfold data, `confidence` the level of the intervals, `suite` what the claims are about.
     The last step is shown to stay below the margin where its interval at level 1 - 2 alpha ends below it (a one-sided
-    test at alpha = 1 - confidence). The rule stands in the result as `rule`.
+    test at alpha = 1 - confidence). A score is above chance where the interval of its gain over chance at the largest
+    volume, averaged over models, lies above 0: an ability that has not left chance may not have begun to grow, so that
+    it is never `enough`. The rule stands in the result as `rule`.
 
     Returns {source, suite, confidence, margin, rule, status, reason, abilities}; status is `advised`, or `refused`
     where no ability can be told or fewer than three volumes were swept. abilities: one dict for each with ability,
@@ -83,15 +86,20 @@ def _advice(block: Block, source: str, confidence: float, margin: float) -> dict
         before, largest = list(volumes)[-2:]
         weights = slope_weights([before, largest])
         step += [Term(share * weights[0], volumes[before]), Term(share * weights[1], volumes[largest])]
-        level.append(Term(share / POINTS, volumes[largest]))
+        level.append(Term(share, volumes[largest]))
     pace = contrast(block.sample, block.values, slope, block.noise)
     last = contrast(block.sample, block.values, step, block.noise)
-    score = contrast(block.sample, block.values, level, block.noise).value
+    score = contrast(block.sample, block.values, level, block.noise).value / POINTS
+    gain = contrast(block.sample, block.values, level, block.noise, POINTS * block.chances)
     low, high = pace.interval(confidence)
     step_low, step_high = last.interval(confidence)
     step_top = last.interval(equivalence_level(confidence))[1]
     kind = classify(pace, confidence, margin)
     advice, reason = _judge(kind, pace.value, (low, high), last.value, step_top, margin)
+    gain_low, gain_high = gain.interval(confidence)
+    if advice == ENOUGH and not gain_low > 0:
+        over = f"{_signed(gain.value)} points ({_signed(gain_low)} to {_signed(gain_high)}) at the largest volume"
+        advice, reason = CANNOT_TELL, f"not above chance yet: {over}; {reason}"
     return {
         **entry, "advice": advice, "reason": reason, "class": kind,
         "pace": _rounded(pace.value), "low": _rounded(low), "high": _rounded(high),
@@ -105,18 +113,29 @@ def _judge(
 ) -> tuple[str, str]:
     """(advice, reason) by `RULE`."""
     low, high = interval
-    span = f"{pace:+.1f} points per fourfold data ({low:+.1f} to {high:+.1f})"
+    span = f"{_signed(pace)} points per fourfold data ({_signed(low)} to {_signed(high)})"
     if kind == "resistant":
         return ENOUGH, f"resistant: {span}, within the margin of {margin:g}"
     if kind == "declining":
         return ENOUGH, f"more data made it worse: {span}"
     if step_top < margin:
-        return ENOUGH, f"flat at the end: the last step gave {step:+.1f}, below the margin of {margin:g}; pace {span}"
+        return (
+            ENOUGH,
+            f"flat at the end: the last step gave {_signed(step)}, below the margin of {margin:g}; pace {span}",
+        )
     if kind == "responsive" and step <= margin:
-        return CANNOT_TELL, f"grew by {span}, but the last step gave {step:+.1f}: it may have ended"
+        return CANNOT_TELL, f"grew by {span}, but the last step gave {_signed(step)}: it may have ended"
     if kind == "responsive":
-        return COLLECT, f"still growing: {span}; the last step gave {step:+.1f}"
+        return COLLECT, f"still growing: {span}; the last step gave {_signed(step)}"
     return CANNOT_TELL, f"the interval is too wide: {span}, margin {margin:g}"
+
+
+def _signed(value: float) -> str:
+    """+2.3 or -0.4, and 0.0 without a sign, as on the page; `not known` for NaN."""
+    if np.isnan(value):
+        return "not known"
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _rounded(value: float) -> float | None:

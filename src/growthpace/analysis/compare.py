@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from growthpace.analysis.matrix import blocks
-from growthpace.analysis.uncertainty import POINTS, Term, contrast, quantile
+from growthpace.analysis.uncertainty import POINTS, Term, contrast, covers, quantile
 
 POWER = 0.8
 """The chance of finding a difference of the minimum detectable size; the usual choice (Cohen 1988)."""
@@ -29,6 +29,9 @@ def compare(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
     A difference is `first` minus `second` in points (100 x score) for the same model, over the same items: a contrast
     with coefficients +100 and -100, so that what an item does to both cancels and the items' share of its variance is
     that of paired differences (Miller 2024, arXiv 2411.00640, section 4.2), clustered, plus the seeds of both sides.
+    Runs that answer all items alike are not known to be equal: the items' variance then is 2 x 100^2 / (C + 2)^2 for C
+    clusters (one pseudo-discordant item each way, Bonett and Price 2012; see `contrast`), and `uncertainty` says
+    `items by a floor`.
 
     minimum_detectable: (t at (1 + confidence) / 2 plus t at power 0.8) x standard_error, the true difference that a
     comparison of this size would find four times in five. `stands`: the interval excludes 0. No correction for the
@@ -55,7 +58,7 @@ def compare(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
                     "low": low, "high": high, "minimum_detectable": detectable * estimate.standard_error,
                     "stands": bool(low > 0 or high < 0), "seeds_first": len(columns[0]),
                     "seeds_second": len(columns[1]), "items": len(block.items), "confidence": confidence,
-                    "uncertainty": "items and seeds" if block.noise.df else "items only",
+                    "uncertainty": covers(block.noise.df > 0, estimate),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from growthpace.analysis.matrix import Block, blocks
-from growthpace.analysis.uncertainty import POINTS, Estimate, Term, contrast, score_interval
+from growthpace.analysis.uncertainty import POINTS, Estimate, Term, contrast, covers, score_interval
 
 LEAST_VOLUMES = 3
 """A slope through two volumes has nothing left over to contradict it, so it is refused."""
@@ -42,7 +42,7 @@ def points(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
     Columns: suite, ability, in_domain, model, parameters, dataset, kind, source, volume, seeds (how many runs), items,
     clusters, score, standard_error, item_error, seed_error (NaN: unknown, one seed only everywhere), df, low, high
     (Wilson at level `confidence`, see `score_interval`), chance, seed_variance_df (degrees of freedom of the pooled
-    between-seed dispersion), uncertainty (`items and seeds`, or `items only` where seeds are unknown). Scores and
+    between-seed dispersion), uncertainty (what the interval covers, see `uncertainty.covers`). Scores and
     errors are fractions of 1; df are Satterthwaite's. The formulas stand in `uncertainty`.
     """
     rows = []
@@ -62,7 +62,7 @@ def points(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
                     **first[["model", "parameters", "dataset", "kind", "source", "volume"]].to_dict(),
                     "seeds": len(runs), "items": len(block.items), "clusters": block.sample.clusters,
                     "score": estimate.value, **_errors(estimate), "low": low, "high": high, "chance": chance,
-                    **_known(block, trained),
+                    **_known(block, trained, estimate),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
@@ -103,8 +103,11 @@ def pace(item_grades: pd.DataFrame, confidence: float, margin: float) -> pd.Data
                 "seeds": min(seeds), "seeds_most": max(seeds),
                 "items": len(block.items), "clusters": block.sample.clusters,
             }  # fmt: skip
-            row.update(_slope(block, volumes, confidence, margin))
-            row.update(confidence=confidence, margin=margin, **_known(block))
+            estimate = None
+            if len(volumes) >= LEAST_VOLUMES:
+                estimate = contrast(block.sample, block.values, slope_terms(volumes), block.noise)
+            row.update(_slope(estimate, confidence, margin))
+            row.update(confidence=confidence, margin=margin, **_known(block, estimate=estimate))
             row.update(_gains(block, model, volumes[max(volumes)], confidence))
             rows.append(row)
     return pd.DataFrame(rows, columns=PACE_COLUMNS)
@@ -144,12 +147,11 @@ def equivalence_level(confidence: float) -> float:
     return 1 - 2 * (1 - confidence)
 
 
-def _slope(block: Block, volumes: dict[int, np.ndarray], confidence: float, margin: float) -> dict[str, Any]:
-    if len(volumes) < LEAST_VOLUMES:
+def _slope(estimate: Estimate | None, confidence: float, margin: float) -> dict[str, Any]:
+    if estimate is None:
         names = ("pace", "standard_error", "item_error", "seed_error", "df", "low", "high")
         nothing = dict.fromkeys((*names, "equivalence_low", "equivalence_high"), NAN)
         return {"status": TOO_FEW, **nothing, "class": UNDECIDED}
-    estimate = contrast(block.sample, block.values, slope_terms(volumes), block.noise)
     low, high = estimate.interval(confidence)
     inner_low, inner_high = estimate.interval(equivalence_level(confidence))
     return {
@@ -188,7 +190,7 @@ def _errors(estimate: Estimate) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _known(block: Block, trained: bool = True) -> dict[str, Any]:
+def _known(block: Block, trained: bool = True, estimate: Estimate | None = None) -> dict[str, Any]:
     """What the uncertainty of this ability's numbers covers."""
     known = block.noise.df > 0 or not trained
-    return {"seed_variance_df": block.noise.df, "uncertainty": "items and seeds" if known else "items only"}
+    return {"seed_variance_df": block.noise.df, "uncertainty": covers(known, estimate)}

@@ -47,8 +47,8 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
 
     scores: the columns of `CHECKPOINT`, then ability, score, standard_error (clustered over groups; NaN for a single
     cluster), low, high (see `score_interval`, at level `confidence`), items, clusters, chance (mean of the items'
-    own; all in [0, 1]), cut (share of answers cut off at the length limit), in_domain. A row `overall` is the mean over
-    the study's own abilities and exists only where all of them are there.
+    own; all in [0, 1]), cut (share of items whose prompt was too long and lost tokens at its front), in_domain. A row
+    `overall` is the mean over the study's own abilities and exists only where all of them are there.
 
     item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, grade, chance, cut, in_domain and
     abilities_in_study (how many abilities the study has of its own).

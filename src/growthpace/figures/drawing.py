@@ -119,7 +119,7 @@ def finish(
     foot = (0.24 * len(rows) + 0.14) / height
     head = (0.4 if title else 0.06) / height
     if title:
-        figure.text(0.012, 1 - 0.08 / height, title, ha="left", va="top", fontsize=12, fontweight="bold")
+        figure.text(0.012, 1 - 0.08 / height, title, ha="left", va="top", fontsize=12, fontweight="bold", gid="title")
     left = bottom = 0.0
     if y:
         figure.text(0.012, (foot + 1 - head) / 2, y, rotation=90, ha="left", va="center", fontsize=9.5)
@@ -141,7 +141,7 @@ def blank(title: str, message: str, settings: Figures) -> Figure:
     figure = Figure(figsize=(settings.panel_width * 2, 1.6))
     figure.text(0.5, 0.42, message, ha="center", va="center", color=INK, fontsize=10, wrap=True)
     if title:
-        figure.text(0.02, 0.92, title, ha="left", va="top", fontsize=12, fontweight="bold")
+        figure.text(0.02, 0.92, title, ha="left", va="top", fontsize=12, fontweight="bold", gid="title")
     return figure
 
 

@@ -13,6 +13,7 @@ its number of seeds stands beside it; a missing run is a gap in the line.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib
 
@@ -60,7 +61,10 @@ def overall(points: pd.DataFrame, pace: pd.DataFrame, settings: Figures, title: 
     with styled(settings):
         if OVERALL not in set(points["ability"]):
             return blank(title, "No run has been graded on all abilities yet.", settings)
-        return _curves(points, [OVERALL], settings, title, settings.panel_width * 1.9)
+        figure = _curves(points, [OVERALL], settings, title, settings.panel_width * 1.9)
+        if title and figure.axes:
+            figure.axes[0].set_title("")  # the figure's own title says it
+        return figure
 
 
 def sizes(points: pd.DataFrame, pace: pd.DataFrame, settings: Figures, title: str) -> Figure:
@@ -70,6 +74,8 @@ def sizes(points: pd.DataFrame, pace: pd.DataFrame, settings: Figures, title: st
         names = [*_names(grid), *([OVERALL] if OVERALL in set(grid["ability"]) else [])]
         if not names:
             return blank(title, "No run of the grid has been graded yet.", settings)
+        if grid["model"].nunique() < 2:
+            return blank(title, "This figure needs two models or more.", settings)
         volumes = sorted(grid["volume"].unique())
         shades = matplotlib.colormaps["viridis"](np.linspace(0.05, 0.88, len(volumes)))
         look = look_of(points, settings)
@@ -101,6 +107,11 @@ def pace_ranking(points: pd.DataFrame, pace: pd.DataFrame, settings: Figures, ti
             ranked.insert(0, OVERALL)
         curves = [(model, source) for model in look.colours for source in look.lines]
         present = set(zip(fitted["model"], fitted["source"], strict=True))
+        drawn = replace(
+            look,
+            colours={model: colour for model, colour in look.colours.items() if model in set(fitted["model"])},
+            lines={source: line for source, line in look.lines.items() if source in set(fitted["source"])},
+        )
         offsets = dict(zip(curves := [c for c in curves if c in present], spread(len(curves), 0.72), strict=True))
         figure = Figure(figsize=(settings.panel_width * 2.6, 1.4 + len(ranked) * (0.26 + 0.1 * len(curves))))
         axis = figure.subplots()
@@ -127,7 +138,7 @@ def pace_ranking(points: pd.DataFrame, pace: pd.DataFrame, settings: Figures, ti
             Line2D([], [], ls="", marker="o", color=INK, mfc="none", mew=1.4, ms=5.5, label=UNDECIDED),
             Patch(color=MUTED, alpha=0.25, lw=0, label=f"{RESISTANT} band, ±{margin:g}"),
         ]
-        return finish(figure, [axis], [*legend_of(look, markers="source"), classes], title, (None, None), settings)
+        return finish(figure, [axis], [*legend_of(drawn, markers="source"), classes], title, (None, None), settings)
 
 
 FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Figures, str], Figure]] = {

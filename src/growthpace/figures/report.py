@@ -17,7 +17,7 @@ from growthpace.analysis.curves import FITTED
 from growthpace.analysis.scores import OVERALL
 from growthpace.figures.drawing import INK, MUTED, PAPER, RULE, readable
 from growthpace.figures.panels import CAPTIONS
-from growthpace.figures.summary import SENTENCES, signed, summarise
+from growthpace.figures.summary import SENTENCES, in_points, not_above_chance, signed, summarise
 
 TITLES = {
     "abilities": "Growth curves",
@@ -25,6 +25,10 @@ TITLES = {
     "pace": "Pace of each ability",
     "sizes": "Model size",
 }
+
+
+TITLE_BAND = 24.0
+"""Height that a figure keeps for its title (see `drawing.finish`), in points."""
 
 
 def render(
@@ -63,6 +67,7 @@ def render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     environment.filters.update(signed=signed, percent=percent, readable=readable, wall=wall, count=count)
+    environment.filters.update(in_points=in_points, shorten=shorten_hashes)
     return environment.get_template("report.html.j2").render(
         name=name, description=description, notice=notice, suite=suite, confidence=confidence, margin=margin,
         summary=summarise(suite, points, pace, comparisons, runs), grid=_grid(runs), scores=_scores(points, pace),
@@ -81,11 +86,19 @@ def render(
 def inline_svg(text: str, name: str) -> str:
     """An SVG file's text as an element of the page: its ids made its own, its greys taken from the page's colours.
 
-    Declarations, metadata and namespaces (which hold addresses that nothing here should name) are taken away; HTML
-    needs none of them.
+    The figure's own title is taken away, since the page has one above it. So are declarations, metadata and namespaces
+    (which hold addresses that nothing here should name); HTML needs none of them.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text, titled = re.subn(r'<g id="title">.*?</g>', "", text, flags=re.DOTALL)
+    if titled:  # nor does it leave an empty band
+        text = re.sub(
+            r'viewBox="0 0 (\S+) (\S+)"',
+            lambda box: f'viewBox="0 {TITLE_BAND:g} {box[1]} {float(box[2]) - TITLE_BAND:g}"',
+            text,
+            count=1,
+        )
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
     text = text.replace("xlink:href=", "href=")
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
@@ -104,6 +117,11 @@ def inline_svg(text: str, name: str) -> str:
 def percent(value: float) -> str:
     """A fraction as a percentage without its sign, such as 43.5."""
     return "not known" if pd.isna(value) else f"{100 * value:.1f}"
+
+
+def shorten_hashes(text: Any) -> str:
+    """The text with every hash in it (more than 16 hexadecimal digits in a row) cut to its first 16 digits."""
+    return re.sub(r"\b([0-9a-f]{16})[0-9a-f]+\b", r"\1", str(text))
 
 
 def wall(seconds: float | None) -> str:
@@ -163,7 +181,7 @@ def _scores(points: pd.DataFrame, pace: pd.DataFrame) -> dict:
 
 
 def _pace(pace: pd.DataFrame) -> list[dict]:
-    rows = _records(pace)
+    rows = _records(pace.assign(not_above_chance=not_above_chance(pace)))
     for row in rows:
         row["fitted"] = row["status"] == FITTED
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from growthpace.analysis.curves import CLASSES, DECLINING, FITTED, RESISTANT, RESPONSIVE, UNDECIDED
+from growthpace.analysis.curves import CLASSES, DECLINING, FITTED, LEAST_VOLUMES, RESISTANT, RESPONSIVE, UNDECIDED
 from growthpace.analysis.scores import OVERALL
 from growthpace.figures.drawing import readable
 
@@ -34,15 +34,15 @@ def summarise(
     fitted = pace[pace["status"] == FITTED]
     if fitted.empty:
         text = "No growth curve has three volumes yet, so nothing can be said about pace."
-        return [*found, {"text": text}]
+        return [*found, {"text": text}, *_too_few(pace)]
     found.append({"text": _overall(suite, fitted, points)})
     for source, curves in fitted[fitted["ability"] != OVERALL].groupby("source", sort=False):
         entries = []
         for kind in CLASSES:
             entries += _abilities(curves, kind)
         found.append({"text": f"With data from {source}, on {suite}:", "entries": entries})
-    found += _sources(comparisons) + _mixes(comparisons)
-    if (fitted["uncertainty"] == "items only").any():
+    found += _too_few(pace) + _sources(comparisons) + _mixes(comparisons)
+    if fitted["uncertainty"].str.startswith("items only").any():
         text = (
             "Nothing was trained with two seeds, so that intervals cover the choice of test items only, not that of "
             "seed and data, and are too narrow."
@@ -60,6 +60,25 @@ def _runs(done: int, planned: int) -> str:
     )
 
 
+def not_above_chance(pace: pd.DataFrame) -> pd.Series:
+    """Which curves are classed as growing though their score at the largest volume is not told apart from chance, or
+    is below it: the interval of the gain over chance does not lie above 0."""
+    return (pace["class"] == RESPONSIVE) & ~(pace["gain_over_chance_low"] > 0)
+
+
+def _too_few(pace: pd.DataFrame) -> list[dict]:
+    """The sources, or single models on a source, that have too few volumes for a pace."""
+    volumes = pace.groupby(["source", "model"], sort=False)["volumes"].max()
+    found = []
+    for source, own in volumes.groupby("source", sort=False):
+        few = own[own < LEAST_VOLUMES]
+        if len(few) == len(own) and few.nunique() == 1:
+            found.append((str(source), few.iloc[0]))
+        else:
+            found += [(f"{model} on {source}", count) for (_, model), count in few.items()]
+    return [{"text": f"{who}: {n} volume{'' if n == 1 else 's'}, too few for a pace."} for who, n in found]
+
+
 def _overall(suite: str, fitted: pd.DataFrame, points: pd.DataFrame) -> str:
     """The mean over abilities at the ends of the grid, best model and source."""
     overall = fitted[fitted["ability"] == OVERALL]
@@ -70,8 +89,17 @@ def _overall(suite: str, fitted: pd.DataFrame, points: pd.DataFrame) -> str:
     first = own[(own["kind"] == "grid") & (own["source"] == best["source"])].sort_values("volume").iloc[0]
     untuned = own[own["kind"] == "untuned"]
     start = f"{100 * untuned['score'].iloc[0]:.0f} % untuned, " if len(untuned) else ""
+    who = f"model {best['model']} tuned on {best['source']} data"
+    lead = f"Averaged over all abilities, {who} does best"
+    if not best["gain_over_chance_low"] > 0:
+        where = "below chance" if best["gain_over_chance_high"] < 0 else "not told apart from chance"
+        gain = f"{signed(best['gain_over_chance_low'])} to {signed(best['gain_over_chance_high'])} points from it"
+        lead = (
+            f"Averaged over all abilities, {who} has the highest score of the curves with a pace, but is {where} "
+            f"({gain})"
+        )
     return (
-        f"Averaged over all abilities, model {best['model']} tuned on {best['source']} data does best: {start}"
+        f"{lead}: {start}"
         f"{100 * first['score']:.0f} % after {first['volume']:,} training items, "
         f"{100 * best['score_at_largest']:.0f} % after {best['largest']:,} (chance is {100 * best['chance']:.0f} %). "
         f"That is {signed(best['pace'])} points per fourfold data ({signed(best['low'])} to {signed(best['high'])}); "
@@ -85,16 +113,24 @@ def _abilities(curves: pd.DataFrame, kind: str) -> list[dict]:
     own = curves[curves["class"] == kind]
     if own.empty:
         return []
-    spans = own.groupby("ability", sort=False).agg(
-        count=("model", "size"), low=("pace", "min"), high=("pace", "max"), inside=("in_domain", "all")
-    )
+    spans = (
+        own.assign(still=not_above_chance(own))
+        .groupby("ability", sort=False)
+        .agg(
+            count=("model", "size"), low=("pace", "min"), high=("pace", "max"), inside=("in_domain", "all"),
+            still=("still", "sum"),
+        )
+    )  # fmt: skip
     spans["middle"] = spans["low"] + spans["high"]
     parts = []
     for row in spans.sort_values(["count", "middle"], ascending=[False, kind == DECLINING], kind="stable").itertuples():
         which = "" if row.count == models else f" in {row.count} of {models} models"
         span = signed(row.low) if row.count == 1 else f"{signed(row.low)} to {signed(row.high)}"
         outside = "" if row.inside else ", out of domain"
-        parts.append(f"{readable(str(row.Index))}{which} ({span}{outside})")
+        still = ", still not above chance" if row.still else ""
+        if 0 < row.still < row.count:
+            still += f" in {row.still} of {row.count} models"
+        parts.append(f"{readable(str(row.Index))}{which} ({span}{outside}{still})")
     return [{"lead": SENTENCES[kind], "class": kind, "text": ", ".join(parts)}]
 
 
@@ -118,7 +154,8 @@ def _sources(comparisons: pd.DataFrame) -> list[dict]:
             text += f" Averaged over all abilities, at {at}, it is ahead by this many points: {told}."
         middle = float(np.median(single["minimum_detectable"])) if len(single) else float("nan")
         if np.isfinite(middle):
-            text += f" One such comparison would find a true difference of {middle:.0f} points four times in five."
+            size = in_points(round(middle))
+            text += f" One such comparison would find a true difference of {size} four times in five."
         found.append({"text": text})
     return found
 
@@ -140,6 +177,11 @@ def _mixes(comparisons: pd.DataFrame) -> list[dict]:
 
 def _difference(row) -> str:
     return f"{signed(row.difference)} ({signed(row.low)} to {signed(row.high)})"
+
+
+def in_points(value: float) -> str:
+    """`1 point`, `2 points`, `0.5 points`."""
+    return f"{value:g} point{'' if value == 1 else 's'}"
 
 
 def signed(value: float) -> str:
