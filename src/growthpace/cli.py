@@ -151,7 +151,7 @@ def audit(config: Config):
     findings = find(read_pools(study, paths), read_suites(study, paths))
     metadata = {"study": study.study, "stage": "audit", "code_version": VERSIONS["audit"]}
     write_table(paths.root / "data" / "audit.parquet", findings, metadata)
-    write_text(paths.root / "data" / "audit.html", audit_html(findings, f"Audit of the study {study.study}"))
+    write_text(paths.root / "data" / "audit.html", audit_html(findings, study.study))
     report(f"audit: {findings.num_rows} findings, see {paths.root / 'data' / 'audit.html'}")
 
 
