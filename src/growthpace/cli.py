@@ -175,7 +175,7 @@ def base_model(config: Config, model: str):
     study, paths = _open(config)
     Grid(study).require(model=model)
     described = make_ready(study, model, paths.model(model), report)
-    report(f"base model {model}: {described['parameters']:,} parameters, from {described['origin']}")
+    report(f"base model {model}: {described['parameters']:,} parameters ({described['origin']})")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, logging
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 
 from growthpace.conversation import Encoder
 from growthpace.errors import InputError
+from growthpace.models.base import quiet_libraries
 from growthpace.models.tokenizer import load_tokenizer
 
 Ids = Sequence[int]
@@ -61,8 +62,7 @@ class Engine:
     """
 
     def __init__(self, folder: Path, form: str, threads: int, batch_tokens: int = 8192):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        quiet_libraries()
         torch.set_num_threads(threads)
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -36,6 +36,7 @@ def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], N
             report(f"{model}: already made ready, weights verified")
             write_json(folder / "base.json", described)
             return described
+    quiet_libraries()
     aside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -92,6 +93,18 @@ def _corpus(study: Study, settings: Model) -> tuple[list[str], list[str] | None]
         except UnicodeDecodeError as error:
             raise InputError(f"initialise.corpus: {path}: not UTF-8 at byte {error.start}") from None
     return documents, None
+
+
+def quiet_libraries() -> None:
+    """Keeps a job's own lines readable: no progress bars for files, no word of DeepSpeed (which transformers imports
+    where it is installed) that there is no GPU."""
+    import torch
+    from transformers import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 def made_from(settings: Model) -> list[Path]:

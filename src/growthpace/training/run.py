@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments, logging, set_seed
+from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from growthpace import __version__
 from growthpace.conversation import Encoder
@@ -26,7 +26,7 @@ from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.interruptible import StateFolder, Stopped
-from growthpace.models.base import weights_hash
+from growthpace.models.base import quiet_libraries, weights_hash
 from growthpace.models.tokenizer import load_tokenizer
 from growthpace.study import Study
 from growthpace.training.batches import Steps, encode_items
@@ -106,10 +106,7 @@ class _Training:
         """Hash of the weights of every epoch that was written with these settings, in whatever attempt."""
 
     def run(self) -> dict[str, Any]:
-        if not torch.cuda.is_available():
-            os.environ.setdefault("DS_ACCELERATOR", "cpu")  # where DeepSpeed is installed it would warn of its absence
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        quiet_libraries()
         torch.set_num_threads(self.study.threads)
         set_seed(self.run_.seed)
         base = self.paths.model(self.run_.model)
