@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from growthpace.checks import check_study
 from growthpace.data.importers import local_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
-from growthpace.grid import SELECTED, Dataset, Grid, Paths, Run
+from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.models.base import made_from
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.versions import VERSIONS
@@ -140,7 +139,8 @@ class Plan:
 
     def dataset_pools(self, dataset: str) -> list[str]:
         """Pools that a dataset draws from."""
-        return self._pools(self.grid.datasets[dataset])
+        sources = self.grid.datasets[dataset].sources
+        return _strings(self.paths.pool(s, a) for s in sources for a in self.grid.pools(s))
 
     def pools(self) -> list[str]:
         """All pools."""
@@ -293,10 +293,6 @@ class Plan:
         for _, epoch in self.grid.evaluations(run):
             found.update(self.grid.candidates(run) if epoch == SELECTED else [epoch])
         return found
-
-    @cache  # noqa: B019 (one plan lives as long as the process)
-    def _pools(self, dataset: Dataset) -> list[str]:
-        return _strings(self.paths.pool(s, a) for s in dataset.sources for a in self.grid.pools(s))
 
 
 def _strings(paths: Iterable[Path]) -> list[str]:

@@ -249,6 +249,40 @@ def test_unselected_checkpoints_are_removed_once_they_are_evaluated(tmp_path):
         assert not list(run.glob("state/checkpoint-*"))
     assert project.plan().jobs == ()
 
+    before = tables(project)
+    project.edit_config(training__learning_rate=0.01)
+    done = project.run()  # trains again, although only one epoch's weights were left
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert tables(project)["scores.parquet"] != before["scores.parquet"]
+    assert project.plan().jobs == ()
+    project.edit_config(training__learning_rate=0.001)
+    assert project.run().returncode == 0
+    assert tables(project) == before
+
+
+def test_another_choice_of_epoch_plans_the_chosen_epochs_answers_and_keeps_the_old_ones(project):
+    run = "s/curated-16/seed-1"
+    choice = project.results / "selected" / f"{run}.json"
+    answers = project.results / "predictions" / run
+    before = json.loads(choice.read_text())
+    other = 1 if before["epoch"] != 1 else 2
+    old = (answers / "epoch-selected" / "test.parquet").read_bytes()
+
+    choice.write_text(json.dumps({**before, "epoch": other}))  # what a changed scorer may lead to
+    plan = project.plan()
+    assert plan.outputs("predict") == {f"results/mini/predictions/{run}/epoch-selected/test.parquet"}
+    assert plan.rules["grade"] == 1
+    assert not any(rule.startswith("train") for rule in plan.rules)
+    assert f"epoch {other} is chosen now instead of {before['epoch']}" in plan.text
+    assert (answers / f"epoch-{before['epoch']}" / "test.parquet").read_bytes() == old
+    done = project.run()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert project.plan().jobs == ()
+
+    choice.write_text(json.dumps(before))  # back again: the answers that were set aside serve
+    assert "predict" not in project.plan().rules
+    assert (answers / "epoch-selected" / "test.parquet").read_bytes() == old
+
 
 def test_a_bad_study_stops_before_any_job(project):
     project.edit_config(sources__curated__volumes=[4, 16, 6000])

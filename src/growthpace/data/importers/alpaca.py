@@ -10,25 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from growthpace.data.importers.records import Record, read_records
-from growthpace.data.importers.references import UNSCORED, scoring_of
+from growthpace.data.importers.references import told_item
 from growthpace.data.items import Item, Message
 
 
 def read(path: Path, name: str, ability: str, labelled: bool) -> Iterator[Item]:
     """Items of one file, without ids. Raises `InputError` with file and line."""
     for record in read_records(path, name):
-        messages = tuple(_messages(record))
-        scoring = scoring_of(messages)[0] if labelled else UNSCORED
-        yield Item(
-            "",
-            ability,
-            messages,
-            scoring.scorer,
-            scoring.answer,
-            scoring.candidates,
-            scoring.chance,
-            origin=record.origin,
-        )
+        yield told_item(tuple(_messages(record)), ability, labelled, record.origin)
 
 
 def _messages(record: Record) -> Iterator[Message]:

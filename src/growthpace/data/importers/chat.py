@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from growthpace.data.importers.records import Record, read_messages, read_records
-from growthpace.data.importers.references import UNSCORED, scoring_of
+from growthpace.data.importers.references import told_item
 from growthpace.data.items import Item, Message
 
 OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -27,18 +27,7 @@ SHAREGPT_ROLES = {
 def read(path: Path, name: str, ability: str, labelled: bool) -> Iterator[Item]:
     """Items of one file, without ids. Raises `InputError` with file and line."""
     for record in read_records(path, name):
-        messages = read_chat(record)
-        scoring = scoring_of(messages)[0] if labelled and messages else UNSCORED
-        yield Item(
-            "",
-            ability,
-            messages,
-            scoring.scorer,
-            scoring.answer,
-            scoring.candidates,
-            scoring.chance,
-            origin=record.origin,
-        )
+        yield told_item(read_chat(record), ability, labelled, record.origin)
 
 
 def read_chat(record: Record) -> tuple[Message, ...]:

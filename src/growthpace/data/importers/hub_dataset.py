@@ -8,7 +8,7 @@ from pathlib import Path
 from growthpace.data.importers.alpaca import joined
 from growthpace.data.importers.chat import OPENAI_ROLES, SHAREGPT_ROLES
 from growthpace.data.importers.records import Record, read_messages
-from growthpace.data.importers.references import UNSCORED, scoring_of
+from growthpace.data.importers.references import told_item
 from growthpace.data.items import Item, Message
 from growthpace.errors import InputError
 from growthpace.study import GENERAL, HubDatasetItems
@@ -44,19 +44,11 @@ def read(settings: HubDatasetItems, abilities: list[str] | None) -> Iterator[Ite
         row = rows[number]
         content = {role: row[column] for role, column in settings.columns.items()}
         record = Record(content, Path(f"{settings.name}[{settings.split}]"), f"{name}[{settings.split}]", number + 1)
-        messages = _messages(record)
-        scoring = scoring_of(messages)[0] if abilities is not None and messages else UNSCORED
+        labelled = abilities is not None
+        ability = content["ability"] if labelled else GENERAL
         identifier = record.field("id", (str, int), required=False)
-        yield Item(
-            "" if identifier is None else str(identifier),
-            GENERAL if abilities is None else content["ability"],
-            messages,
-            scoring.scorer,
-            scoring.answer,
-            scoring.candidates,
-            scoring.chance,
-            origin=record.origin,
-        )
+        named = "" if identifier is None else str(identifier)
+        yield told_item(_messages(record), ability, labelled, record.origin, named)
 
 
 def _loaded(settings: HubDatasetItems):

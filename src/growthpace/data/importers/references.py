@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from growthpace.data.items import Message
+from growthpace.data.items import Item, Message
 
 
 @dataclass(frozen=True)
@@ -136,3 +136,18 @@ def scoring_of(messages: tuple[Message, ...], several: bool = False) -> tuple[Sc
     if 0 < len(reference) <= LONGEST_CLOZE and "\n" not in reference:
         return Scoring("cloze", reference, (), 0.0), ""
     return UNSCORED, ""
+
+
+def told_item(messages: tuple[Message, ...], ability: str, labelled: bool, origin: str, identifier: str = "") -> Item:
+    """An item whose scoring, if its source is labelled, is told from its reference; else it only trains."""
+    scoring = scoring_of(messages)[0] if labelled and messages else UNSCORED
+    return Item(
+        id=identifier,
+        ability=ability,
+        messages=messages,
+        scorer=scoring.scorer,
+        answer=scoring.answer,
+        candidates=scoring.candidates,
+        chance=scoring.chance,
+        origin=origin,
+    )
