@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from growthpace.errors import InputError
-from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, Busy, Stopped
+from growthpace.interruptible import DEFECT, exit_code, message
 
 app = typer.Typer(
     help=__doc__.splitlines()[0],
@@ -24,22 +24,23 @@ app = typer.Typer(
 Config = Annotated[Path, typer.Argument(help="the study's config file, such as config/demo.yaml")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="MODEL/DATASET/seed-N")]
 Cores = Annotated[int, typer.Option(help="processor cores to use")]
-USERS, STAGES = "For you", "Stages (what the workflow's jobs call)"
+SiteFile = Annotated[Path | None, typer.Option("--site", help="the site's file; profiles/slurm/site.yaml if absent")]
+MaxRerun = Annotated[float, typer.Option(help="finished GPU hours that may be done again without --yes")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+USERS, CLUSTER, STAGES = "For you", "On a SLURM cluster", "Stages (what the workflow's jobs call)"
 
 
 def main() -> None:
-    """Runs the command line; bad input becomes one message and a documented exit code (see `interruptible`)."""
+    """Runs the command line; all but a defect becomes one message and a documented exit code (see `interruptible`)."""
     try:
         app(prog_name="growthpace")
-    except InputError as error:
-        print(f"growthpace: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except Stopped as stopped:
-        print(f"growthpace: {stopped}", file=sys.stderr)
-        sys.exit(STOPPED)
-    except Busy as busy:
-        print(f"growthpace: {busy}", file=sys.stderr)
-        sys.exit(BUSY)
+    except Exception as error:
+        code = exit_code(error)
+        if code == DEFECT:
+            raise
+        print(f"growthpace: {message(error, sys.argv[1:])}", file=sys.stderr)
+        sys.exit(code)
 
 
 def report(line: str) -> None:
@@ -53,6 +54,18 @@ def _open(config: Path):
 
     study = load_study(config)
     return study, Paths(study)
+
+
+def _live(config: Path) -> dict[str, str]:
+    """SLURM ids of the study's live jobs by run; none on a machine without SLURM."""
+    from growthpace.cluster import slurm
+    from growthpace.cluster.ledger import live_cells
+    from growthpace.grid import Paths
+    from growthpace.study import load_study
+
+    study = load_study(config)
+    cells = live_cells(study.study, Paths(study)) if slurm.available() else {}
+    return {cell.split()[1]: job for cell, job in cells.items()}
 
 
 def _epoch(text: str) -> int | str:
@@ -100,6 +113,46 @@ def demo(cores: Cores = 2):
     from growthpace.local import run_study
 
     sys.exit(run_study(Path("config/demo.yaml"), cores, False, report))
+
+
+@app.command(rich_help_panel=USERS)
+def plan(
+    config: Config,
+    gpus: Annotated[int | None, typer.Option(help="how many GPUs the wall time is told for")] = None,
+    diff: Annotated[Path | None, typer.Option(help="another plan's JSON, to tell the differences from")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json-file", help="where to write the plan as JSON")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="where to write it as Markdown")] = None,
+    html: Annotated[Path | None, typer.Option(help="where to write it as a page")] = None,
+    as_json: AsJson = False,
+):
+    """Show what there is to do, why, and what it costs; changes nothing."""
+    from growthpace.plan.command import plan as show
+
+    sys.exit(show(config, json_path, markdown, html, gpus, diff, as_json, report, _live(config)))
+
+
+@app.command(rich_help_panel=USERS)
+def why(config: Config, cell: Annotated[str, typer.Argument(help="MODEL/DATASET/seed-N[/SUITE/EPOCH], or a file")]):
+    """Say whether a cell is done, and if not, why it will run."""
+    from growthpace.plan.command import why as tell
+
+    sys.exit(tell(config, cell, report, _live(config)))
+
+
+@app.command(rich_help_panel=CLUSTER)
+def submit(config: Config, site: SiteFile = None, max_rerun_gpu_hours: MaxRerun = 1.0, yes: Yes = False):
+    """Run a study on a SLURM cluster, doing only what is missing; goes on until all is done."""
+    from growthpace.cluster.head import submit as start
+
+    sys.exit(start(config, site, max_rerun_gpu_hours, yes, report))
+
+
+@app.command(rich_help_panel=CLUSTER)
+def resume(config: Config, site: SiteFile = None, max_rerun_gpu_hours: MaxRerun = 1.0, yes: Yes = False):
+    """Go on with a study after an interruption of whatever kind; jobs that still run are waited for."""
+    from growthpace.cluster.head import submit as start
+
+    sys.exit(start(config, site, max_rerun_gpu_hours, yes, report))
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
@@ -166,9 +219,23 @@ def dataset(config: Config, name: str, seed: int):
     report(f"dataset {name}, seed {seed}: {make_dataset(study, name, seed, paths)['items']:,} items")
 
 
+@app.command("fetch-model", rich_help_panel=STAGES)
+def fetch_model(config: Config, model: str):
+    """Fetch a base model from the hub into the hub's cache (the one step that needs a network)."""
+    from growthpace.grid import Grid
+    from growthpace.models.base import fetch, fetched_path
+
+    study, paths = _open(config)
+    Grid(study).require(model=model)
+    if study.models[model].hub is None:
+        raise InputError(f"model {model!r} is not on the hub, there is nothing to fetch")
+    found = fetch(study, model, fetched_path(paths.model(model)), report)
+    report(f"model {model}: {found['hub']} at commit {found['commit']}")
+
+
 @app.command("base-model", rich_help_panel=STAGES)
 def base_model(config: Config, model: str):
-    """Fetch or make a base model and give it the tokens that the study's format needs."""
+    """Copy or make a base model and give it the tokens that the study's format needs."""
     from growthpace.grid import Grid
     from growthpace.models.base import make_ready
 

@@ -187,7 +187,7 @@ class Grid:
 
     def model_settings(self, model: str) -> dict[str, Any]:
         """Settings that a base model, made ready for the study's format, depends on."""
-        settings = self.study.models[model]
+        settings = self.study.models[model].model_copy(update={"parameters": None, "processes": None})
         flat = {"code_version": VERSIONS["base_model"], "format": self.study.format, **_flat("", settings)}
         if settings.initialise:
             flat["threads"] = self.study.threads
@@ -197,7 +197,11 @@ class Grid:
 
     def run_settings(self, run: Run) -> dict[str, Any]:
         """Settings that a run's weights depend on, besides its base model and dataset."""
-        recipe = self.study.training.model_dump(mode="json", exclude={"save_minutes", "epochs", "epochs_by_volume"})
+        training, processes = self.study.training, self.study.models[run.model].processes
+        elsewhere = {"save_minutes", "epochs", "epochs_by_volume", "distribution"}
+        recipe = training.model_dump(mode="json", exclude=elsewhere)
+        if processes > 1:
+            recipe |= {"processes": processes, "distribution": training.distribution}
         return {
             "training_version": VERSIONS["training"],
             "encoding_version": VERSIONS["encoding"],

@@ -215,12 +215,19 @@ class Model(Strict):
     revision: str | None = None
     folder: LocalPath | None = None
     initialise: Initialise | None = None
+    parameters: Positive | None = None
+    """Number of its parameters, for plans made before it is fetched. Changes no result."""
+    processes: Count = 1
+    """Processes that train it together, one GPU each, on as many nodes as they need. Sums in floating point depend on
+    it, so it belongs to the study."""
 
     @model_validator(mode="after")
     def _one_origin(self):
         _exactly_one(self, ("hub", "folder", "initialise"))
         if self.revision is not None and self.hub is None:
             raise ValueError(f"revision {self.revision!r} would have no effect: it goes with hub alone")
+        if self.parameters is not None and self.initialise is not None:
+            raise ValueError(f"parameters {self.parameters:g} would have no effect: initialise says what the model is")
         return self
 
 
@@ -320,6 +327,10 @@ class Training(Strict):
     """Recompute activations to save memory. The same result up to rounding."""
     microbatch_tokens: Count
     """Tokens of one packed row, at least max_length; gradients of a step's rows are added up."""
+    distribution: Literal["ddp", "zero2", "zero3"] = "ddp"
+    """How the processes of a model (`models.X.processes`) share it: each holds all (ddp); optimiser state and gradients
+    are divided (zero2), and the weights too (zero3). Changes nothing for one process. With `precision: bf16`, zero2 and
+    zero3 round weights to bf16 once before training; their fp32 copies start from there."""
     save_minutes: Positive = 30
     """A resumable state is written after every epoch and this often. Does not change the result."""
 

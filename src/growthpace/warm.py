@@ -20,12 +20,18 @@ import socket
 import sys
 from pathlib import Path
 
+from growthpace.interruptible import prepare, stop_signal
+
 SOCKET = "GROWTHPACE_WARM"
 """Environment variable with the path of the server's socket."""
 
 
 class WarmServer:
     """Context manager: a warm process for the jobs started within; `environment` is what tells them of it."""
+
+    def __init__(self, light: bool = False):
+        """light: without torch, for a login node, where only light stages run."""
+        self.light = light
 
     def __enter__(self) -> WarmServer:
         import subprocess  # not at the top: jobs import this module and should start at once
@@ -39,12 +45,18 @@ class WarmServer:
             listener.bind(str(path))
             listener.listen(64)
             command = [sys.executable, "-m", "growthpace.warm", str(listener.fileno())]
+            command += ["light"] if self.light else []
             # Asking CUDA itself whether there is a GPU would keep forks from using it.
             environment = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env=environment
             )
         return self
+
+    @property
+    def pid(self) -> int:
+        """Process that the jobs are forks of."""
+        return self._process.pid
 
     def __exit__(self, *exc):
         import subprocess
@@ -78,8 +90,15 @@ def call(arguments: list[str]) -> int | None:
         link.sendall(job)
         pid = int.from_bytes(_receive(link, 8), "big")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, lambda n, frame: os.kill(pid, n))
+            signal.signal(number, lambda n, frame: _pass_on(n, pid))
+        if asked := stop_signal():  # before there was anybody to tell
+            _pass_on(asked, pid)
         return int.from_bytes(_receive(link, 8), "big")
+
+
+def _pass_on(number: int, pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(pid, number)
 
 
 def _receive(link: socket.socket, size: int) -> bytes:
@@ -92,12 +111,15 @@ def _receive(link: socket.socket, size: int) -> bytes:
     return data
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, light: bool) -> None:
     """Imports what jobs need, then runs each request in a fork until standard input ends."""
     import growthpace.analysis.stage
     import growthpace.cli
-    import growthpace.evaluation.predict
-    import growthpace.training.run  # noqa: F401
+    import growthpace.evaluation.grading
+
+    if not light:
+        import growthpace.evaluation.predict
+        import growthpace.training.run  # noqa: F401
 
     running: dict[int, socket.socket] = {}
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -143,6 +165,7 @@ def _run(link: socket.socket) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
+        prepare(job["arguments"])  # the caller passes on signals as soon as it knows this process
         link.sendall(os.getpid().to_bytes(8, "big"))
         os.chdir(job["folder"])
         os.environ.clear()
@@ -166,4 +189,4 @@ def _run(link: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), light="light" in sys.argv[2:])

@@ -11,21 +11,52 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from growthpace.checks import check_study
 from growthpace.data.importers import local_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
 from growthpace.grid import SELECTED, Grid, Paths, Run
-from growthpace.models.base import made_from
+from growthpace.models.base import fetched_path, made_from
+from growthpace.needs import Needs
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.versions import VERSIONS
 
 FIGURES = ("abilities", "overall", "pace", "sizes")
 """Names in figures.panels.FIGURES, which would import matplotlib; a test compares them."""
+
+PLAN = "GROWTHPACE_PLAN"
+"""Environment variable that is set while `growthpace plan` asks Snakemake what it would do."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Answers at `selected` that are of an epoch that is no longer the chosen one."""
+
+    run: Run
+    suite: str
+    answered: int
+    """The epoch that they are of."""
+    chosen: int
+    answers: Path
+    aside: Path
+    """Where they belong now."""
+    kept: Path
+    """Where answers of the chosen epoch may have been set aside before."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An epoch whose weights are gone while a missing prediction needs them."""
+
+    run: Run
+    suite: str
+    epoch: int
+    marker: Path
 
 
 def open_plan(workflow) -> Plan:
@@ -34,7 +65,10 @@ def open_plan(workflow) -> Plan:
 
     try:
         plan = Plan(_config_path(workflow))
-        if workflow.is_main_process:
+        # `growthpace plan` changes nothing, also beside a running sweep: it asks for the same things itself.
+        if workflow.is_main_process and PLAN not in os.environ:
+            from growthpace.checks import check_study  # imports pyarrow, which a plan of a big study has no room for
+
             check_study(plan.study, plan.paths)
             plan.set_aside_unchosen()
             plan.forget_lost_weights()
@@ -63,6 +97,7 @@ class Plan:
         self.runs: dict[tuple[str, str, str], Run] = {
             (run.model, run.dataset, str(run.seed)): run for run in [*self.grid.runs, *self.grid.untuned_runs]
         }
+        self.needs = Needs(self.study, self.paths, self.run)
 
     def run(self, wildcards) -> Run:
         """The run that a job's wildcards name."""
@@ -82,8 +117,8 @@ class Plan:
 
     @staticmethod
     def names(names: Iterable[str]) -> str:
-        """A wildcard constraint that allows these names alone."""
-        return "|".join(re.escape(name) for name in names)
+        """A wildcard constraint that allows these names alone (no name at all where there are none)."""
+        return "|".join(re.escape(name) for name in names) or "(?!)"
 
     # --- settings as Snakemake params ---
     #
@@ -126,16 +161,26 @@ class Plan:
     def source_files(self, source: str, ability: str) -> list[str]:
         """Local files that a pool is read from."""
         settings = self.study.sources[source]
-        return _strings(local_files(settings.items, [ability] if settings.labelled else None))
+        return _there(local_files(settings.items, [ability] if settings.labelled else None))
 
     def suite_files(self, suite: str) -> list[str]:
         """Local files that a suite is read from."""
         settings = self.study.suites[suite]
-        return _strings(local_files(settings.items, settings.abilities or list(self.study.abilities)))
+        return _there(local_files(settings.items, settings.abilities or list(self.study.abilities)))
 
     def model_files(self, model: str) -> list[str]:
-        """Local files that a base model is made from."""
-        return _strings(made_from(self.study.models[model]))
+        """Local files that a base model is made from; of a hub model the record of what was fetched."""
+        fetched = [fetched_path(self.paths.model(model))] if model in self.hub_models() else []
+        return [*_strings(fetched), *_there(made_from(self.study.models[model]))]
+
+    def fetch_settings(self, model: str) -> dict[str, Any]:
+        """What is fetched of a hub model."""
+        settings = self.study.models[model]
+        return {"hub": settings.hub, "revision": settings.revision}
+
+    def hub_models(self) -> list[str]:
+        """Models that must be fetched."""
+        return [name for name, model in self.study.models.items() if model.hub is not None]
 
     def dataset_pools(self, dataset: str) -> list[str]:
         """Pools that a dataset draws from."""
@@ -174,7 +219,12 @@ class Plan:
         base = self.paths.model(run.model) / "base.json"
         if run.dataset == UNTUNED:
             return _strings([base])
-        return _strings([self.paths.run(run) / "spec.json", base, self.paths.dataset(run.dataset, run.seed)])
+        found = [self.paths.run(run) / "spec.json", base, self.paths.dataset(run.dataset, run.seed)]
+        # A plan leaves the marker of lost weights where it is. Behind an `ancient` file that is there Snakemake would
+        # overlook a missing prediction, so that it is told to wait for the training in another way.
+        if PLAN in os.environ and self.paths.prediction(run, wildcards.suite, wildcards.epoch) in self.lost:
+            found.append(self.paths.training(run))
+        return _strings(found)
 
     def weights(self, wildcards) -> list[str]:
         """What must be there before a checkpoint can answer.
@@ -227,32 +277,39 @@ class Plan:
 
     # --- what is lost, and what to do when something failed ---
 
+    @cached_property
+    def lost(self) -> dict[Path, Lost]:
+        """Epochs whose weights are gone, by the missing prediction that needs them. What would be set aside counts as
+        missing."""
+        gone = {move.answers for move in self.unchosen() if not move.kept.exists()}
+        found = {}
+        for run in self.grid.runs:
+            for suite, epoch in self.grid.evaluations(run):
+                answers = self.paths.prediction(run, suite, epoch)
+                if answers.exists() and answers not in gone:
+                    continue
+                if (number := self._number(run, epoch)) is None:
+                    continue
+                marker = self.paths.marker(run, number)
+                if marker.exists() and not any(self.paths.weights(run, number).glob("*.safetensors")):
+                    found[answers] = Lost(run, suite, number, marker)
+        return found
+
     def forget_lost_weights(self) -> None:
         """Removes the markers of epochs whose weights are gone while a missing prediction needs them.
 
         Snakemake then plans those runs, and only those. Says so on standard error.
         """
-        for run in self.grid.runs:
-            for suite, epoch in self.grid.evaluations(run):
-                if self.paths.prediction(run, suite, epoch).exists():
-                    continue
-                if (epoch := self._number(run, epoch)) is None:
-                    continue
-                marker = self.paths.marker(run, epoch)
-                if marker.exists() and not any(self.paths.weights(run, epoch).glob("*.safetensors")):
-                    marker.unlink()
-                    print(
-                        f"{run}: the weights of epoch {epoch} are gone and {suite} needs them, "
-                        "so it will be trained again",
-                        file=sys.stderr,
-                    )
+        for lost in self.lost.values():
+            lost.marker.unlink(missing_ok=True)  # several suites may need the same epoch
+            print(
+                f"{lost.run}: the weights of epoch {lost.epoch} are gone and {lost.suite} needs them, "
+                "so it will be trained again",
+                file=sys.stderr,
+            )
 
-    def set_aside_unchosen(self) -> None:
-        """Moves answers of a checkpoint that is no longer the chosen one to the folder of their own epoch, and brings
-        back those of the chosen one where they were set aside before.
-
-        A changed scorer can change a selection; what is then missing is planned as anything else that is missing.
-        """
+    def unchosen(self) -> Iterator[Move]:
+        """Answers of a checkpoint that is no longer the chosen one."""
         for run in self.grid.runs:
             chosen = self.paths.selected(run)
             if not chosen.exists():
@@ -264,15 +321,26 @@ class Plan:
                 if answers.stat().st_mtime_ns >= chosen.stat().st_mtime_ns:  # predicted after the choice
                     continue
                 number, wanted = read_metadata(answers)["epoch"], read_json(chosen)["epoch"]
-                if number == wanted:
-                    continue
-                aside = self.paths.prediction(run, suite, number)
-                aside.parent.mkdir(parents=True, exist_ok=True)
-                answers.replace(aside)
-                kept = self.paths.prediction(run, suite, wanted)
-                if kept.exists():
-                    kept.replace(answers)
-                print(f"{run}: epoch {wanted} is chosen now instead of {number}, {suite} follows", file=sys.stderr)
+                if number != wanted:
+                    aside, kept = (self.paths.prediction(run, suite, n) for n in (number, wanted))
+                    yield Move(run, suite, number, wanted, answers, aside, kept)
+
+    def set_aside_unchosen(self) -> None:
+        """Moves answers of a checkpoint that is no longer the chosen one to the folder of their own epoch, and brings
+        back those of the chosen one where they were set aside before.
+
+        A changed scorer can change a selection; what is then missing is planned as anything else that is missing.
+        """
+        for move in self.unchosen():
+            move.aside.parent.mkdir(parents=True, exist_ok=True)
+            move.answers.replace(move.aside)
+            if move.kept.exists():
+                move.kept.replace(move.answers)
+                move.answers.touch()  # newer than the grades there, which are of the other epoch
+            print(
+                f"{move.run}: epoch {move.chosen} is chosen now instead of {move.answered}, {move.suite} follows",
+                file=sys.stderr,
+            )
 
     def report_what_is_there(self) -> None:
         """After a failure: writes the report of what there is, with the missing cells shown as missing."""
@@ -297,6 +365,11 @@ class Plan:
 
 def _strings(paths: Iterable[Path]) -> list[str]:
     return [str(path) for path in paths]
+
+
+def _there(paths: Iterable[Path]) -> list[str]:
+    """Local files; for a plan those that are there, since it says itself which are not and goes on."""
+    return [str(path) for path in paths if PLAN not in os.environ or path.exists()]
 
 
 def _named(settings: dict[str, Any]) -> dict[str, str]:

@@ -9,18 +9,26 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 import tiny
+from growthpace.files import read_json, sha256
+from growthpace.training.launch import Place, _free_port, ranks_of
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     ["growthpace.cli", "growthpace.training.run", "transformers.models.llama", "torch._dynamo", "deepspeed"]
 )  # deepspeed, where it is there, because transformers then imports it with every Trainer
 CONFIG = "study.yaml"
+STUDY = "results/tiny/runs/small/curated-18/seed-1"
+KILLED = -signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,9 @@ def _arm(moment: Moment) -> None:
     setattr(owner, name, armed)
 
 
-def _attempt(folder: Path, moments: tuple[Moment, ...]) -> None:
+def _attempt(folder: Path, moments: tuple[Moment, ...], variables: dict[str, str]) -> None:
     os.chdir(folder)
+    os.environ.update(variables)
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):  # pytest captures neither of another process
         os.dup2(os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
         stream.flush()
@@ -74,16 +83,67 @@ def _attempt(folder: Path, moments: tuple[Moment, ...]) -> None:
     cli.main()
 
 
-def start(folder: Path, *moments: Moment):
-    """Starts `growthpace train` on the study in the folder."""
-    process = PROCESSES.Process(target=_attempt, args=(folder, moments))
+def start(folder: Path, *moments: Moment, variables: dict[str, str] | None = None):
+    """Starts `growthpace train` on the study in the folder; variables: of its environment."""
+    process = PROCESSES.Process(target=_attempt, args=(folder, moments, variables or {}))
     process.start()
     return process
 
 
-def attempt(folder: Path, *moments: Moment) -> int:
-    """Runs `growthpace train` to its end: the exit code, or minus the number of the signal that killed it."""
-    process = start(folder, *moments)
+def ended(process) -> int:
+    """Waits for a process: its exit code, or minus the number of the signal that killed it."""
     process.join(120)
     assert process.exitcode is not None, "still running after two minutes"
     return process.exitcode
+
+
+def attempt(folder: Path, *moments: Moment) -> int:
+    """Runs `growthpace train` to its end."""
+    return ended(start(folder, *moments))
+
+
+def attempt_ranks(folder: Path, processes: int, moments: dict[int, Moment] | None = None) -> list[int]:
+    """Runs `growthpace train` in several ranks to their ends; moments: {rank: its moment}."""
+    ranks = ranks_of(Place(0, 1, "127.0.0.1", _free_port()), processes)
+    chosen = moments or {}
+    started = [start(folder, *[chosen[n]] if n in chosen else [], variables=v) for n, v in enumerate(ranks)]
+    return [ended(process) for process in started]
+
+
+def waiting_for(folder: Path, process, lines: int) -> None:
+    """Waits until so many steps stand in the history, or the process has ended."""
+    history = folder / STUDY / "state/history.jsonl"
+    deadline = time.monotonic() + 60
+    while process.is_alive() and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("\n") >= lines:
+            return
+        time.sleep(0.002)
+
+
+def rewrite(folder: Path, **recipe) -> None:
+    """Changes the recipe in the study's file."""
+    content = yaml.safe_load((folder / CONFIG).read_text())
+    content["training"].update(recipe)
+    (folder / CONFIG).write_text(yaml.safe_dump(content))
+
+
+def outcome(folder: Path) -> dict:
+    """Everything that a training leaves and that must not depend on how it came about."""
+    run = folder / STUDY
+    training = read_json(run / "training.json")
+    for key in ("seconds", "tokens_per_second"):
+        training.pop(key)
+    files = {str(p.relative_to(run)): sha256(p) for p in run.glob("epoch-*/*")}
+    markers = {p.name: read_json(p) for p in run.glob("epoch-*.json")}
+    return {"training": training, "files": files, "markers": markers}
+
+
+def starts(folder: Path) -> list[int]:
+    """The step after which each attempt began, from the log that outlives attempts."""
+    return [int(step) for step in re.findall(r"starts at step (\d+)", (folder / STUDY / "state/log.txt").read_text())]
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Files that a finished run has no use for."""
+    run = folder / STUDY
+    return [str(p) for pattern in ("state/checkpoint-*", "**/.*partial", "**/.*.partial") for p in run.glob(pattern)]

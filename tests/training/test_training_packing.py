@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tiny
 from growthpace.conversation import Encoded
 from growthpace.training.packing import IGNORED, best_fit, pack
-from growthpace.training.run import _tensors, answer_loss
+from growthpace.training.trainer import _tensors, answer_loss
 
 MAXIMUM = 24
 fuzz = settings(max_examples=60, deadline=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import shutil
 import signal
 import time
@@ -13,18 +12,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from attempts import CONFIG, Moment, attempt, start
+from attempts import CONFIG, KILLED, STUDY, Moment, attempt, leftovers, outcome, rewrite, start, starts, waiting_for
 
 import tiny
-from growthpace.files import read_json, sha256
 from growthpace.grid import Paths
 from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, StateFolder
 from growthpace.training.run import train
 from tiny import RUN, silent
 
-KILLED = -signal.SIGKILL
 STEPS = 15
-STUDY = "results/tiny/runs/small/curated-18/seed-1"
 
 
 @pytest.fixture(scope="module")
@@ -55,32 +51,10 @@ def folder(prepared, tmp_path):
     return tmp_path
 
 
-def outcome(folder: Path) -> dict:
-    """Everything that a training leaves and that must not depend on how it came about."""
-    run = folder / STUDY
-    training = read_json(run / "training.json")
-    for key in ("seconds", "tokens_per_second"):
-        training.pop(key)
-    files = {str(p.relative_to(run)): sha256(p) for p in run.glob("epoch-*/*")}
-    markers = {p.name: read_json(p) for p in run.glob("epoch-*.json")}
-    return {"training": training, "files": files, "markers": markers}
-
-
-def starts(folder: Path) -> list[int]:
-    """The step after which each attempt began, from the log that outlives attempts."""
-    return [int(step) for step in re.findall(r"starts at step (\d+)", (folder / STUDY / "state/log.txt").read_text())]
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Files that a finished run has no use for."""
-    run = folder / STUDY
-    return [str(p) for pattern in ("state/checkpoint-*", "**/.*partial", "**/.*.partial") for p in run.glob(pattern)]
-
-
 RUN_MODULE = "growthpace.training.run"
 MOMENTS = {
     # name: (the moment, after which step the next attempt begins; None: there is nothing left to train)
-    "in the first step": (Moment(f"{RUN_MODULE}:answer_loss"), 0),
+    "in the first step": (Moment("growthpace.training.trainer:answer_loss"), 0),
     "after a step": (Moment(f"{RUN_MODULE}:History.add", count=8), 5),
     "before an epoch's weights": (Moment(f"{RUN_MODULE}:_Training.save_epoch", count=2), 5),
     "in the middle of an epoch's weights": (
@@ -119,23 +93,6 @@ def test_killed_while_an_old_state_is_removed(folder, undisturbed):
     assert starts(folder) == [0, 6]
     assert outcome(folder) == undisturbed
     assert not leftovers(folder)
-
-
-def waiting_for(folder: Path, process, lines: int) -> None:
-    """Waits until so many steps stand in the history, or the process has ended."""
-    history = folder / STUDY / "state/history.jsonl"
-    deadline = time.monotonic() + 60
-    while process.is_alive() and time.monotonic() < deadline:
-        if history.exists() and history.read_text().count("\n") >= lines:
-            return
-        time.sleep(0.002)
-
-
-def rewrite(folder: Path, **recipe) -> None:
-    """Changes the recipe in the study's file."""
-    content = yaml.safe_load((folder / CONFIG).read_text())
-    content["training"].update(recipe)
-    (folder / CONFIG).write_text(yaml.safe_dump(content))
 
 
 def test_killed_again_and_again_from_outside(folder, undisturbed):

@@ -19,6 +19,7 @@ from growthpace.grid import Grid
 from growthpace.interruptible import Busy, StateFolder
 from growthpace.models.base import weights_hash
 from growthpace.training import run as training
+from growthpace.training import trainer
 from growthpace.training.batches import Steps, encode_items
 from growthpace.training.run import needed_epochs, train
 from growthpace.training.schedule import learning_rate_at
@@ -43,7 +44,7 @@ def watched(monkeypatch):
         gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
         seen.append((optimizer, {group["lr"] for group in optimizer.param_groups}, gradients, model))
 
-    monkeypatch.setattr(training._Keeper, "on_pre_optimizer_step", look, raising=False)
+    monkeypatch.setattr(trainer.Keeper, "on_pre_optimizer_step", look, raising=False)
     return seen
 
 
@@ -75,7 +76,7 @@ def no_training(monkeypatch):
     def step(self, *arguments):
         raise AssertionError("a step was trained")
 
-    monkeypatch.setattr(training._PackedTrainer, "training_step", step)
+    monkeypatch.setattr(trainer.PackedTrainer, "training_step", step)
 
 
 # --- what is written ---
@@ -347,7 +348,7 @@ def test_weights_that_are_not_finite_are_never_kept(here, monkeypatch):
         if state.global_step == 4:
             model.model.norm.weight.grad.fill_(float("nan"))
 
-    monkeypatch.setattr(training._Keeper, "on_pre_optimizer_step", spoil, raising=False)
+    monkeypatch.setattr(trainer.Keeper, "on_pre_optimizer_step", spoil, raising=False)
     with pytest.raises(FloatingPointError, match=r"model.norm.weight is not finite after step 5, the last of epoch 1"):
         train(study, RUN, paths, silent)
     assert not paths.weights(RUN, 1).exists()

@@ -45,8 +45,7 @@ rule predict:
         "../../envs/evaluate.yaml"
     threads: study.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **plan.needs.resources("predict"),
     shell:
         f"python -m growthpace predict {CONFIG} {THIS_RUN}"
         f" {{wildcards.suite}} {{wildcards.epoch}} 2>&1 | tee {{log}}"

@@ -1,5 +1,20 @@
-# Base models: fetched, copied or made from scratch, with the tokens that the study's format needs. The weights beside
+# Base models: fetched (by a local rule: compute nodes often have no network), copied or made from scratch, with the tokens that the study's format needs. The weights beside
 # base.json are no declared output: Snakemake would delete them at the start of every attempt.
+
+
+rule fetch_model:
+    output:
+        f"{ROOT}/models/{{model}}.fetched.json",
+    log:
+        f"{ROOT}/logs/fetch_model/{{model}}.log",
+    wildcard_constraints:
+        model=plan.names(plan.hub_models()),
+    conda:
+        "../../envs/train.yaml"
+    params:
+        **plan.params("model", plan.fetch_settings, plan.hub_models()),
+    shell:
+        f"python -m growthpace fetch-model {CONFIG} {{wildcards.model}} 2>&1 | tee {{log}}"
 
 
 rule base_model:
@@ -14,8 +29,7 @@ rule base_model:
         "../../envs/train.yaml"
     threads: study.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **plan.needs.resources("base_model"),
     params:
         **plan.params("model", grid.model_settings, study.models),
     shell:

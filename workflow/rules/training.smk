@@ -37,9 +37,8 @@ for epochs, datasets in plan.datasets_by_epochs().items():
         priority: 1
         conda:
             "../../envs/train.yaml"
-        threads: study.threads
+        threads: lambda wc: plan.needs.threads("train", wc)
         resources:
-            mem_mb=8000,
-            runtime=1440,
+            **plan.needs.resources("train"),
         shell:
             f"python -m growthpace train {CONFIG} {THIS_RUN} 2>&1 | tee {{log}}"

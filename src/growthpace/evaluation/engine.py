@@ -94,7 +94,7 @@ class Engine:
                 raise ValueError("a question is longer than the model's context")
         found: list[tuple[float, ...]] = [()] * len(questions)
         done = 0
-        for batch in self._batches([question.length for question in questions]):
+        for batch in self.batches([question.length for question in questions]):
             for index, scores in zip(batch, self._score_batch([questions[i] for i in batch]), strict=True):
                 found[index] = scores
             done += len(batch)
@@ -163,7 +163,7 @@ class Engine:
         found: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
         end = self.encoder.end_of_turn
         done = 0
-        for batch in self._batches([len(prompt) + max_new_tokens for prompt in prompts]):
+        for batch in self.batches([len(prompt) + max_new_tokens for prompt in prompts]):
             width = max(len(prompts[i]) for i in batch)
             ids = torch.full((len(batch), width), end)
             mask = torch.zeros(len(batch), width, dtype=torch.long)
@@ -191,9 +191,9 @@ class Engine:
             report(done)
         return found
 
-    def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Indices by falling length (the largest batch first, so that memory runs out at once or never), each batch
-        within `batch_tokens` after padding."""
+        within `batch_tokens` after padding. The indices of one batch alone make the same batch again."""
         batches: list[list[int]] = []
         for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
             if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= self.batch_tokens:

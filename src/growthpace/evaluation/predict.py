@@ -3,83 +3,131 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from growthpace.conversation import Encoder
 from growthpace.data.items import Item, Message, read_items
 from growthpace.errors import InputError
 from growthpace.evaluation.engine import Engine, NotFiniteError, Question
-from growthpace.evaluation.predictions import Prediction, write_predictions
+from growthpace.evaluation.predictions import Batches, Prediction, write_predictions
 from growthpace.evaluation.scorers import SCORERS
-from growthpace.files import fingerprint, read_json
+from growthpace.files import fingerprint, read_json, sha256, written_aside
 from growthpace.grid import SELECTED, Grid, Paths, Run
+from growthpace.interruptible import StateFolder, Stopped, this_job
 from growthpace.models.base import weights_hash
 from growthpace.models.tokenizer import decode
 from growthpace.study import UNTUNED, Study
 
 
 def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, report: Callable[[str], None]) -> None:
-    """Answers every item of the suite and writes the predictions in one piece.
+    """Answers every item of the suite that has no answer yet and writes the predictions in one piece.
 
-    epoch: a number, or `selected` for the epoch in the run's selection. Raises `InputError` where weights are gone
-    or are not those that the run's `training.json` lists.
+    epoch: a number, or `selected` for the epoch in the run's selection. Progress lives in `{suite}.state/` beside the
+    predictions (see `interruptible`), a finished file too: where only its copy was removed, that comes back at once.
+    Raises `InputError` where weights are gone or are not those that were trained, `Busy` where another job makes these
+    predictions, `Stopped` between two batches, FloatingPointError for a model that answers NaN.
     """
     if epoch == SELECTED and not paths.selected(run).exists():
         raise InputError(f"{run}: no epoch has been selected yet (growthpace select), so there is none to predict with")
     number = read_json(paths.selected(run))["epoch"] if epoch == SELECTED else epoch
-    folder = paths.weights(run, number)
-    weights = _verified(run, number, paths)
-    items = read_items(paths.suite(suite))
-    engine = Engine(folder, study.format, study.threads)
-    report(f"predict {run}: {suite} at epoch {number}, {len(items)} items")
-    predictions = answer(engine, items, study.suites[suite].max_new_tokens, _spoken(report, run, suite, len(items)))
+    target, items = paths.prediction(run, suite, epoch), read_items(paths.suite(suite))
     metadata = {
         "study": study.study,
         "stage": "prediction",
         "run": str(run),
         "epoch": number,
         "suite": suite,
-        "weights_sha256": weights,
+        "weights_sha256": _listed(run, number, paths),
         **Grid(study).prediction_settings(suite),
     }
-    write_predictions(paths.prediction(run, suite, epoch), predictions, metadata)
+    identity = {**metadata, "items_sha256": sha256(paths.suite(suite))}
+    with StateFolder(target.with_suffix(".state"), fingerprint(identity)) as state:
+        finished = state.folder / "finished"  # without .parquet: `predictions/**/*.parquet` finds each prediction once
+        batches = state.folder / "batches.jsonl"
+        if finished.exists():
+            report(f"predict {run}: {suite} at epoch {number} had been answered")
+            state.log("everything had been answered")
+        else:
+            named = f"{run}: {suite} at epoch {number}"
+            with Batches(batches) as kept:
+                start, total = len(kept.found), len(items)
+                state.log(f"starts at item {start} of {total}, {this_job()}")
+                report(f"predict {named}, {total} items" + (f", going on after {start}" if start else ""))
+                if start < total:
+                    _check_weights(run, number, paths)
+                    engine = Engine(paths.weights(run, number), study.format, study.threads)
+                    _answer_missing(engine, items, study.suites[suite].max_new_tokens, kept, state, named, report)
+            write_predictions(finished, [kept.found[item.id] for item in items], metadata)
+            state.log("done")
+        # A copy and no hard link: predictions are moved about by name, and renaming one link over another does nothing.
+        with written_aside(target) as aside:
+            shutil.copyfile(finished, aside)
+        for unneeded in (batches, state.folder / "progress.json"):
+            unneeded.unlink(missing_ok=True)
 
 
-def _verified(run: Run, epoch: int, paths: Paths) -> str:
-    """Hash of the weights to evaluate, which must be those that were trained (or made ready)."""
-    found = weights_hash(paths.weights(run, epoch))
+def _answer_missing(engine, items, max_new_tokens, kept: Batches, state: StateFolder, named: str, report) -> None:
+    """Answers what has no answer yet, keeping each batch as soon as it is there."""
+    start, total, began = len(kept.found), len(items), time.monotonic()
+    for batch in answers(engine, items, max_new_tokens, kept.found):
+        kept.add(batch)
+        done, seconds = len(kept.found), time.monotonic() - began
+        stopping = state.stop_requested and done < total
+        rate = round((done - start) / seconds, 3)
+        progress = {"done": done, "of": total, "seconds": round(seconds, 3), "items_per_second": rate}
+        if state.show(progress, at_once=stopping):
+            report(f"predict {named}, {done} of {total} items, {rate:,.1f} items/s")
+        if stopping:
+            state.log(f"stopped at item {done} ({state.stop_reason})")
+            raise Stopped(f"{named}, stopped after item {done} of {total}, run it again to go on")
+
+
+def _listed(run: Run, epoch: int, paths: Paths) -> str:
+    """Hash of the weights that were trained (or made ready)."""
     listed = paths.model(run.model) / "base.json" if run.dataset == UNTUNED else paths.marker(run, epoch)
-    expected = read_json(listed)["weights_sha256"] if listed.exists() else None
-    if found is None or expected is None:
+    if not listed.exists():
+        raise _gone(run, epoch, paths)
+    return read_json(listed)["weights_sha256"]
+
+
+def _check_weights(run: Run, epoch: int, paths: Paths) -> None:
+    """The weights to evaluate must be those that were trained (or made ready)."""
+    found, expected = weights_hash(paths.weights(run, epoch)), _listed(run, epoch, paths)
+    if found is None:
         paths.marker(run, epoch).unlink(missing_ok=True)  # so that the next plan trains this run again
-        raise InputError(
-            f"{run}: the weights of epoch {epoch} are gone ({paths.weights(run, epoch)}); "
-            "start the study again, it will train this run once more and then evaluate it"
-        )
+        raise _gone(run, epoch, paths)
     if found != expected:
         raise InputError(
             f"{run}: {paths.weights(run, epoch)} holds other weights than were trained "
             f"(hash {found[:8]}, listed {expected[:8]}); remove the folder and start the study again"
         )
-    return found
 
 
-def answer(
-    engine: Engine, items: Sequence[Item], max_new_tokens: int, report: Callable[[int], None] = lambda done: None
-) -> list[Prediction]:
-    """Predictions of the items, in their order: candidates scored or an answer generated, as their scorers need."""
+def _gone(run: Run, epoch: int, paths: Paths) -> InputError:
+    return InputError(
+        f"{run}: the weights of epoch {epoch} are gone ({paths.weights(run, epoch)}); "
+        "start the study again, it will train this run once more and then evaluate it"
+    )
+
+
+def answers(
+    engine: Engine, items: Sequence[Item], max_new_tokens: int, known: Collection[str] = ()
+) -> Iterator[list[Prediction]]:
+    """Predictions of the items, a batch at a time: candidates scored or an answer generated, as their scorers need.
+
+    known: ids of items that need no answer. Which items are answered together depends on all of them, never on what is
+    known (a batch is left out as a whole), since the last bits of a result depend on the batch.
+    """
     encoder = engine.encoder
-    found: dict[int, Prediction] = {}
     scored, generated = [], []
-    for index, item in enumerate(items):
+    for item in items:
         if item.scorer not in SCORERS:
             raise InputError(f"item {item.id!r} ({item.origin}) cannot be scored (scorer {item.scorer!r})")
-        (scored if SCORERS[item.scorer].NEEDS == "candidates" else generated).append(index)
-
+        (scored if SCORERS[item.scorer].NEEDS == "candidates" else generated).append(item)
     questions, cuts = [], []
-    for index in scored:
-        item = items[index]
+    for item in scored:
         end = [encoder.end_of_turn] if SCORERS[item.scorer].END_OF_TURN else []
         candidates = tuple([*encoder.answer(text), *end] for text in item.candidates)
         if not all(candidates):
@@ -87,41 +135,52 @@ def answer(
         prompt, cut = fitted(encoder, item, engine.context - max(map(len, candidates)) + 1)
         questions.append(Question(prompt, candidates))
         cuts.append(cut)
-    for index, question, cut, logprobs in zip(scored, questions, cuts, engine.score(questions, report), strict=True):
-        if not all(map(math.isfinite, logprobs)):
-            raise FloatingPointError(f"item {items[index].id!r}: log-probabilities {logprobs} are not finite")
-        found[index] = Prediction(
-            item_id=items[index].id,
-            text=None,
-            finished=None,
-            logprobs=logprobs,
-            tokens=tuple(map(len, question.candidates)),
-            prompt_tokens=len(question.prompt),
-            generated_tokens=0,
-            cut_tokens=cut,
-            prompt_hash=fingerprint(list(question.prompt)),
-        )
+    prompts = [fitted(encoder, item, engine.context - max_new_tokens) for item in generated]
 
-    prompts = [fitted(encoder, items[index], engine.context - max_new_tokens) for index in generated]
-    try:
-        answers = engine.generate(
-            [prompt for prompt, _ in prompts], max_new_tokens, lambda done: report(len(scored) + done)
-        )
-    except NotFiniteError as error:
-        raise FloatingPointError(f"item {items[generated[error.index]].id!r}: the model's logits are NaN") from None
-    for index, (prompt, cut), (tokens, ended) in zip(generated, prompts, answers, strict=True):
-        found[index] = Prediction(
-            item_id=items[index].id,
-            text=decode(engine.tokenizer, tokens),
-            finished=ended,
-            logprobs=(),
-            tokens=(),
-            prompt_tokens=len(prompt),
-            generated_tokens=len(tokens),
-            cut_tokens=cut,
-            prompt_hash=fingerprint(list(prompt)),
-        )
-    return [found[index] for index in range(len(items))]
+    for batch in engine.batches([question.length for question in questions]):
+        if not all(scored[index].id in known for index in batch):
+            logprobs = engine.score([questions[index] for index in batch])
+            yield [_scored(scored[i], questions[i], cuts[i], values) for i, values in zip(batch, logprobs, strict=True)]
+
+    for batch in engine.batches([len(prompt) + max_new_tokens for prompt, _ in prompts]):
+        if not all(generated[index].id in known for index in batch):
+            try:
+                found = engine.generate([prompts[index][0] for index in batch], max_new_tokens)
+            except NotFiniteError as error:
+                item = generated[batch[error.index]]
+                raise FloatingPointError(f"item {item.id!r}: the model's logits are NaN") from None
+            decoded = [(decode(engine.tokenizer, tokens), len(tokens), ended) for tokens, ended in found]
+            yield [_generated(generated[i], *prompts[i], *said) for i, said in zip(batch, decoded, strict=True)]
+
+
+def _scored(item: Item, question: Question, cut: int, logprobs: tuple[float, ...]) -> Prediction:
+    if not all(map(math.isfinite, logprobs)):
+        raise FloatingPointError(f"item {item.id!r}: log-probabilities {logprobs} are not finite")
+    return Prediction(
+        item_id=item.id,
+        text=None,
+        finished=None,
+        logprobs=logprobs,
+        tokens=tuple(map(len, question.candidates)),
+        prompt_tokens=len(question.prompt),
+        generated_tokens=0,
+        cut_tokens=cut,
+        prompt_hash=fingerprint(list(question.prompt)),
+    )
+
+
+def _generated(item: Item, prompt: list[int], cut: int, text: str, tokens: int, ended: bool) -> Prediction:
+    return Prediction(
+        item_id=item.id,
+        text=text,
+        finished=ended,
+        logprobs=(),
+        tokens=(),
+        prompt_tokens=len(prompt),
+        generated_tokens=tokens,
+        cut_tokens=cut,
+        prompt_hash=fingerprint(list(prompt)),
+    )
 
 
 def fitted(encoder: Encoder, item: Item, room: int) -> tuple[list[int], int]:
@@ -139,16 +198,3 @@ def fitted(encoder: Encoder, item: Item, room: int) -> tuple[list[int], int]:
         prompt = encoder.prompt(messages)
     kept = prompt[-room:]
     return kept, len(whole) - len(kept)
-
-
-def _spoken(report: Callable[[str], None], run: Run, suite: str, total: int) -> Callable[[int], None]:
-    """Says how far a prediction is, at most every five seconds."""
-    last = time.monotonic()
-
-    def progress(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 5:
-            last = time.monotonic()
-            report(f"predict {run}: {suite}, {done} of {total} items")
-
-    return progress

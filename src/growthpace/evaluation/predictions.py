@@ -1,12 +1,14 @@
 """Predictions: what a checkpoint answered on each item, raw, in one Parquet file per suite.
 
 They are kept beside the grades, so that a changed scorer regrades without a GPU. Each file is written in one piece:
-repeating a prediction replaces its file and never adds to it (fault B12 of the paper's released code).
+repeating a prediction replaces its file and never adds to it (fault B12 of the paper's released code). Until then the
+batches that are done lie in a `Batches` file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +84,48 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction], metad
 
 def read_predictions(path: str | Path) -> list[Prediction]:
     """The predictions of a Parquet file, in its order."""
-    return [
-        Prediction(**{**row, "logprobs": tuple(row["logprobs"]), "tokens": tuple(row["tokens"])})
-        for row in pq.read_table(path, schema=SCHEMA).to_pylist()
-    ]
+    return [_prediction(row) for row in pq.read_table(path, schema=SCHEMA).to_pylist()]
+
+
+def _prediction(row: dict[str, Any]) -> Prediction:
+    return Prediction(**{**row, "logprobs": tuple(row["logprobs"]), "tokens": tuple(row["tokens"])})
+
+
+class Batches:
+    """Predictions made so far, one JSON line for each batch, so that a batch is there as a whole or not at all.
+
+    A line that a crash left torn is cut off, with what follows it. Use it as a context manager.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.found: dict[str, Prediction] = {}
+        """Every prediction that is there, by the id of its item."""
+
+    def __enter__(self) -> Batches:
+        self._file = open(self.path, "ab+")
+        self._file.seek(0)
+        whole = 0
+        for line in self._file:
+            try:
+                rows = json.loads(line)
+            except ValueError:
+                break
+            if not line.endswith(b"\n"):
+                break
+            self._keep([_prediction(row) for row in rows])
+            whole += len(line)
+        self._file.truncate(whole)
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self._file.close()
+
+    def add(self, batch: Sequence[Prediction]) -> None:
+        """Adds a batch, which outlives this process from now on; a machine that fails may lose the last few."""
+        self._file.write(json.dumps([asdict(check_prediction(p)) for p in batch], allow_nan=False).encode() + b"\n")
+        self._file.flush()
+        self._keep(batch)
+
+    def _keep(self, batch: Sequence[Prediction]) -> None:
+        self.found.update((prediction.item_id, prediction) for prediction in batch)

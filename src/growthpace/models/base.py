@@ -55,7 +55,7 @@ def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], N
         )
         origin = aside
     else:
-        origin = _local_copy(settings, report)
+        origin = _local_copy(settings, fetched_path(folder))
     parameters = _prepare(origin, aside, study.format, report)
     described = {
         "model": model,
@@ -70,6 +70,11 @@ def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], N
     os.replace(aside, folder)
     write_json(folder / "base.json", described)
     return described
+
+
+def fetched_path(folder: Path) -> Path:
+    """Beside a base model's folder: where the hub's files of it lie."""
+    return folder.with_name(f"{folder.name}.fetched.json")
 
 
 def weights_hash(folder: Path) -> str | None:
@@ -116,23 +121,44 @@ def made_from(settings: Model) -> list[Path]:
     return [] if corpus == "microworld" else list(corpus)
 
 
-def _local_copy(settings: Model, report: Callable[[str], None]) -> Path:
-    """The folder that the model is read from; a hub model is downloaded into the hub's own cache first."""
-    if settings.folder is not None:
-        if not settings.folder.is_dir():
-            raise InputError(f"models: {settings.folder}: no such folder")
-        return settings.folder
+def fetch(study: Study, model: str, target: Path, report: Callable[[str], None]) -> dict[str, Any]:
+    """Brings a hub model into the hub's own cache and writes where it lies there to `target`.
+
+    The only step that needs a network: it runs where Snakemake itself runs. Raises `InputError` where the hub cannot
+    be reached or has no such model.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
+    settings = study.models[model]
     report(f"fetching {settings.hub} from the hub")
     try:
-        return Path(snapshot_download(settings.hub, revision=settings.revision, allow_patterns=list(WEIGHTS)))
+        place = Path(snapshot_download(settings.hub, revision=settings.revision, allow_patterns=list(WEIGHTS)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise InputError(
             f"models: cannot fetch {settings.hub} from the hub ({type(error).__name__}: {error}). "
             "Without a network, copy the model's folder here by other means and name it with folder:"
         ) from None
+    found = {"hub": settings.hub, "revision": settings.revision, "commit": place.name, "folder": str(place)}
+    write_json(target, found)
+    return found
+
+
+def _local_copy(settings: Model, fetched: Path) -> Path:
+    """The folder that the model is read from; a hub model's is in the cache that it was fetched into."""
+    if settings.hub is None:
+        if not settings.folder.is_dir():
+            raise InputError(f"models: {settings.folder}: no such folder")
+        return settings.folder
+    if not fetched.exists():
+        raise InputError(f"models: {settings.hub} has not been fetched yet (growthpace fetch-model)")
+    place = Path(read_json(fetched)["folder"])
+    if not place.is_dir():
+        raise InputError(
+            f"models: {settings.hub} was fetched into {place}, which is not there (any more, or not on this machine: "
+            f"set HF_HOME to a folder that all nodes share); remove {fetched} and start the study again"
+        )
+    return place
 
 
 def _prepare(origin: Path, target: Path, form: str, report: Callable[[str], None]) -> int:

@@ -1,0 +1,172 @@
+"""The head process of a sweep: `growthpace submit` and `growthpace resume`.
+
+Looks whether the sweep can work and what it would throw away, then runs Snakemake under `profiles/slurm` in this very
+process, so that killing it kills all of it. SLURM's jobs outlive it; the next head takes them over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from growthpace.checks import check_study
+from growthpace.cluster import slurm
+from growthpace.cluster.placement import Need, place
+from growthpace.cluster.site import SITE, Site, load_site
+from growthpace.errors import InputError
+from growthpace.grid import Grid, Paths
+from growthpace.planning import Costs
+from growthpace.study import Study, load_study
+from growthpace.warm import WarmServer
+
+Report = Callable[[str], None]
+
+
+def submit(config: Path, site_file: Path | None, max_rerun_gpu_hours: float, yes: bool, report: Report) -> int:
+    """Runs the sweep until everything is done or stopped; Snakemake's exit code.
+
+    Raises `InputError`, before anything is submitted, where the sweep cannot work, and where it would throw away more
+    finished work than `max_rerun_gpu_hours` without `yes`.
+    """
+    if not Path("Snakefile").exists():
+        raise InputError("no Snakefile here; run this in the folder that growthpace was cloned into")
+    if site_file is not None:
+        os.environ[SITE] = str(site_file.resolve())
+    slurm.require()
+    study, site = load_study(config), load_site()
+    paths = Paths(study)
+    check_study(study, paths)
+    for line in preflight(study, paths, site):
+        report(line)
+    guard(config, max_rerun_gpu_hours, yes, report)
+    return run_snakemake(config)
+
+
+def run_snakemake(config: Path) -> int:
+    """Snakemake under `profiles/slurm`, in this process."""
+    from snakemake.cli import main
+
+    # Light rules call `growthpace` by name, also where the virtual environment was not activated.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    # --nolock: the executor holds a lock of its own, which a dead head does not keep.
+    arguments = ["--profile", "profiles/slurm", "--configfile", str(config), "--nolock"]
+    with WarmServer(light=True) as warm:
+        os.environ.update(warm.environment)
+        try:
+            main(arguments)
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+# --- whether it can work ----------------------------------------------------------------------------------------------
+
+
+def preflight(study: Study, paths: Paths, site: Site) -> list[str]:
+    """What a user should know before the sweep starts; `InputError` with every fault that would stop it later."""
+    settings, partitions = slurm.settings(), slurm.partitions()
+    queue = slurm.queue(study.study)
+    if settings is None or partitions is None or queue is None:
+        raise InputError("SLURM does not answer (scontrol, sinfo, squeue): its controller is down. Try again later")
+    costs = Costs(study, paths, site)
+    faults = [*_partition_faults(site, partitions), *_model_faults(study, costs, site), *_disk_faults(paths, costs)]
+    if faults:
+        raise InputError("this sweep cannot work:\n" + "\n".join(f"- {fault}" for fault in faults))
+    notes = []
+    if "none" in settings.get("AccountingStorageType", "none"):
+        notes.append(
+            "this cluster keeps no accounting (slurmdbd); how jobs end is read from squeue and their own files"
+        )
+    if any(job.live for job in queue):
+        notes.append(f"{sum(job.live for job in queue)} jobs of this study are live already; they are waited for")
+    if any(Path(".snakemake/locks").glob("*")):
+        notes.append(
+            "a Snakemake that died left its lock in .snakemake/locks; it is ignored (another study here is safe)"
+        )
+    return notes
+
+
+def _partition_faults(site: Site, facts: dict[str, slurm.PartitionFacts]):
+    for partition in site.partitions:
+        known = facts.get(partition.name)
+        if known is None:
+            yield f"partition {partition.name}: this cluster has none of that name (it has {', '.join(sorted(facts))})"
+            continue
+        if not known.up:
+            yield f"partition {partition.name}: it is down"
+        if known.max_minutes is not None and partition.max_hours * 60 > known.max_minutes:
+            yield (
+                f"partition {partition.name}: max_hours {partition.max_hours:g} is above its limit "
+                f"({known.max_minutes / 60:g})"
+            )
+        offered = known.gpus.get(partition.gpu or "", known.gpus.get("", 0))
+        if partition.gpus_per_node > offered:
+            found = ", ".join(f"{number} {kind or 'unnamed'}" for kind, number in known.gpus.items()) or "none"
+            yield f"partition {partition.name}: {partition.gpus_per_node} {partition.gpu} a node, it has {found}"
+        if partition.memory_gb_per_node * 1000 > known.memory_mb * 1.05:  # GB and GiB are mixed up easily
+            yield (
+                f"partition {partition.name}: memory_gb_per_node {partition.memory_gb_per_node:g}, it has "
+                f"{known.memory_mb / 1000:g}"
+            )
+        if partition.cpus_per_node > known.cpus_per_node:
+            yield f"partition {partition.name}: {partition.cpus_per_node} CPUs a node, it has {known.cpus_per_node}"
+        if partition.max_nodes > known.nodes:
+            yield f"partition {partition.name}: max_nodes {partition.max_nodes}, it has {known.nodes}"
+
+
+def _model_faults(study: Study, costs: Costs, site: Site):
+    for model in study.models:
+        if fault := costs.fault(model):
+            yield fault
+            continue
+        first = next((run for run in Grid(study).runs if run.model == model), None)
+        estimate = costs.training(first) if first else None
+        if estimate is None or estimate.memory_gb is None:
+            continue
+        memory_mb = int(estimate.memory_gb * 1000)
+        need = Need(study.threads, memory_mb, 1, estimate.gpus, estimate.nodes, estimate.gpu_memory_gb, flexible=True)
+        try:
+            place(need, site, f"training {model}")
+        except InputError as error:
+            yield str(error)
+
+
+def _disk_faults(paths: Paths, costs: Costs):
+    needed = costs.peak_disk_gb()
+    folder = next(parent for parent in [paths.root, *paths.root.parents] if parent.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    if needed is not None and needed > free:
+        yield f"results/ has {free:,.0f} GB free, this study needs up to {needed:,.0f} GB (growthpace clean frees some)"
+
+
+# --- what it would throw away -----------------------------------------------------------------------------------------
+
+
+def guard(config: Path, max_rerun_gpu_hours: float, yes: bool, report: Report) -> None:
+    """`InputError` where a sweep would redo more finished GPU hours than allowed, with what and why."""
+    from growthpace.plan.making import Planned
+    from growthpace.plan.redone import redone_work
+
+    found = redone_work(Planned(config))
+    if not found:
+        return
+    total = sum(row.gpu_hours for row in found)
+    lines = []
+    for why in dict.fromkeys(row.why for row in found):
+        rows = [row for row in found if row.why == why]
+        predictions, unknown = sum(row.predictions for row in rows), sum(row.unknown for row in rows)
+        what = [f"{sum(row.trained for row in rows)} trainings", f"{predictions} predictions"]
+        hours = f"{sum(row.gpu_hours for row in rows):.2f} GPU hours"
+        more = f" and {unknown} predictions of unknown time" if unknown else ""
+        runs = ", ".join(row.run for row in rows[:5]) + (f" and {len(rows) - 5} more runs" if len(rows) > 5 else "")
+        lines.append(f"- {why}: {' and '.join(what)} ({hours}{more}) of {runs}")
+    text = f"{total:.2f} GPU hours of finished work would be done again:\n" + "\n".join(lines)
+    if total > max_rerun_gpu_hours and not yes:
+        raise InputError(
+            f"{text}\nNothing was submitted. If that is what you want, say --yes; if not, undo the change "
+            f"(`growthpace plan {config}` shows everything)"
+        )
+    report(text)
