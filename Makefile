@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-real lint format clean
+.PHONY: help setup demo test test-real test-slurm test-faults lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,14 @@ test: setup ## run the tests
 
 test-real: setup ## run a whole study on real data and a real base model (needs ../shared/data)
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m real tests/real
+
+test-slurm: setup ## run the tests on a real SLURM cluster on this machine (Linux, as root; brings it up and down)
+	$(BIN)/python tests/slurm/cluster.py install
+	$(BIN)/pytest -m slurm
+
+test-faults: setup ## inject every kind of fault three times and more, and write benchmarks/faults.md (as test-slurm)
+	$(BIN)/python tests/slurm/cluster.py install
+	$(BIN)/python tests/slurm/faults.py
 
 lint: setup ## check style
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from typing import Any
 
 from growthpace.files import read_json, read_metadata
 from growthpace.grid import SELECTED, Grid, Paths
+from growthpace.interruptible import failure
 from growthpace.study import Study
 
 
@@ -32,15 +33,19 @@ def existing_grades(study: Study, paths: Paths) -> list[Path]:
 
 
 def cells(study: Study, paths: Paths) -> list[dict[str, Any]]:
-    """One row per run: model, dataset, seed, complete (bool) and what is missing (`training`, or the evaluations)."""
+    """One row per run: model, dataset, seed, complete (bool) and what is missing (`training`, or the evaluations), with
+    the error where its last attempt failed by itself."""
     grid = Grid(study)
     there = set(existing_grades(study, paths))
     rows = []
     for run in [*grid.untuned_runs, *grid.runs]:
-        lacking = [f"{suite} at epoch {epoch}" for suite, epoch in grid.evaluations(run)
-                   if paths.grades(run, suite, epoch) not in there]  # fmt: skip
+        lacking = [
+            f"{suite} at epoch {epoch}{_failed(paths.prediction(run, suite, epoch).with_suffix('.state'))}"
+            for suite, epoch in grid.evaluations(run)
+            if paths.grades(run, suite, epoch) not in there
+        ]
         if lacking and run in grid.runs and not paths.training(run).exists():
-            lacking = ["training"]
+            lacking = [f"training{_failed(paths.run(run) / 'state')}"]
         rows.append(
             {
                 "model": run.model,
@@ -51,3 +56,8 @@ def cells(study: Study, paths: Paths) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _failed(state: Path) -> str:
+    mark = failure(state)
+    return f" (failed: {mark['error']})" if mark else ""

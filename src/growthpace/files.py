@@ -12,12 +12,12 @@ import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from growthpace import __version__
+
+if TYPE_CHECKING:  # pyarrow takes 45 MB, which a plan of a big study has no room for
+    import pyarrow as pa
 
 METADATA_KEY = b"growthpace"
 
@@ -56,6 +56,8 @@ def read_json(path: str | Path) -> Any:
 def write_table(path: str | Path, table: pa.Table, metadata: dict[str, Any]) -> None:
     """Writes a Parquet file in one piece; `metadata` (JSON-able: study, stage, code version, hashes) goes into its
     schema, with growthpace's version."""
+    import pyarrow.parquet as pq
+
     described = json.dumps({"growthpace": __version__, **metadata}, sort_keys=True, ensure_ascii=False)
     with written_aside(path) as aside:
         pq.write_table(table.replace_schema_metadata({METADATA_KEY: described}), aside, compression="zstd")
@@ -63,6 +65,8 @@ def write_table(path: str | Path, table: pa.Table, metadata: dict[str, Any]) -> 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """What `write_table` was told about the file; empty for a Parquet file that growthpace did not write."""
+    import pyarrow.parquet as pq
+
     described = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
     return json.loads(described) if described else {}
 

@@ -9,13 +9,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from small_study import CONTENT, changed, write_study
-
 from growthpace.cluster.ledger import SlurmFolder
 from growthpace.cluster.slurm import QueuedJob
 from growthpace.files import write_json, write_text
 from growthpace.grid import SELECTED, Grid, Paths
 from growthpace.study import load_study
+from small_study import CONTENT, changed, write_study
 
 EVENING = datetime(2026, 3, 1, 20, 0, tzinfo=UTC).timestamp()
 
@@ -98,7 +97,7 @@ class Files:
         path = self.paths.prediction(run, suite, epoch)
         state = path.with_suffix(".state")
         state.mkdir(parents=True)
-        for place in (path, state / "finished.parquet"):
+        for place in (path, state / "finished"):
             place.write_text("p" * 10)
 
     def submitted(self, ticket: str, *cells: str, gpus: int = 1) -> None:

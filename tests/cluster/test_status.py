@@ -90,7 +90,13 @@ def test_a_training_at_work_without_slurm():
         assert state_of(found, "s/curated-4/seed-1")["state"] == "running"
         (work,) = found["working"]
         assert f"process {process.pid} " in work["who"]
-        assert work["progress"] == {"step": 25, "of": 40, "loss": 2.0, "tokens_per_second": 100.0, "seconds_left": 300.0}
+        assert work["progress"] == {
+            "step": 25,
+            "of": 40,
+            "loss": 2.0,
+            "tokens_per_second": 100.0,
+            "seconds_left": 300.0,
+        }
         assert "step 25 of 40, loss 2.000, 100 tokens/s, about 5 min left" in text(found)
         assert look(files)["working"]  # looking did not take the lock away
     assert look(files)["working"] == []

@@ -179,6 +179,19 @@ def test_out_of_memory_gets_twice_the_memory_once(world):
     assert world.ledger("ended")[-1]["message"].endswith("Lower something.")
 
 
+def test_slurm_may_say_only_in_the_output_that_memory_ran_out(world):
+    world.add(need=Need(1, 3000, 60))
+    world.tick()
+    world.write("1", "start")
+    ticket = world.slurm.jobs["1"][1].split()[-1]
+    world.folder.log_path(ticket).write_text(
+        "slurmstepd-n1: error: StepId=1.0 exceeded memory limit (3 > 2), being killed"
+    )
+    world.slurm.jobs["1"][0] = "FAILED"
+    world.tick(60)
+    assert "--mem=6000M" in world.slurm.jobs["2"][2]
+
+
 def test_more_memory_than_any_node_has_is_refused_with_the_numbers(world):
     world.add(need=Need(1, 10000, 60))
     world.tick()

@@ -21,8 +21,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tiny
 from growthpace.data.items import read_items, write_items
@@ -30,7 +28,7 @@ from growthpace.evaluation import engine as engine_module
 from growthpace.evaluation import predict as predict_module
 from growthpace.evaluation.engine import Engine
 from growthpace.evaluation.predict import answers, predict
-from growthpace.evaluation.predictions import Batches, Prediction, read_predictions
+from growthpace.evaluation.predictions import Batches, read_predictions
 from growthpace.files import read_json, read_metadata
 from growthpace.grid import Paths, Run
 from growthpace.interruptible import BUSY, NO_SPACE, STOP_AT, STOPPED, StateFolder, Stopped, failure
@@ -172,7 +170,10 @@ def test_killed_again_and_again(folder, undisturbed):
     assert attempt(folder) == 0
     assert starts(folder) == expected == sorted(expected)
     assert (folder / OUTPUT).read_bytes() == undisturbed
-    assert sorted(path.name for path in (folder / STATE).iterdir()) == ["fingerprint", "finished", "log.txt"]
+    left = sorted(path.name for path in (folder / STATE).iterdir())
+    assert left == ["fingerprint", "finished", "log.txt", "progress.json"]
+    progress = read_json(folder / STATE / "progress.json")
+    assert progress["done"] == progress["of"] == len(ITEMS), "plans learn from its speed"
     assert not list((folder / PREDICTIONS).glob(".*partial"))
 
 
@@ -399,40 +400,3 @@ def test_what_is_known_does_not_change_who_is_answered_together(prepared):
     for split in (1, len(whole) // 2, len(whole) - 1):
         known = {found.item_id for batch in whole[:split] for found in batch}
         assert list(answers(engine, ITEMS, 4, known)) == whole[split:]
-
-
-PREDICTION = st.builds(
-    Prediction,
-    item_id=st.uuids().map(str),
-    text=st.text(max_size=5),
-    finished=st.booleans(),
-    logprobs=st.just(()),
-    tokens=st.just(()),
-    prompt_tokens=st.integers(0, 9),
-    generated_tokens=st.just(1),
-    cut_tokens=st.just(0),
-    prompt_hash=st.just("0" * 16),
-) | st.floats(-1e300, 0).map(lambda x: Prediction(x.hex(), None, None, (x, x / 3), (1, 2), 3, 0, 0, "0" * 16))
-
-
-@given(
-    st.lists(st.lists(PREDICTION, min_size=1, max_size=3), min_size=1, max_size=4),
-    st.integers(0),
-    st.binary(max_size=3),
-)
-def test_a_file_cut_anywhere_gives_whole_batches(tmp_path_factory, batches, cut, garbage):
-    path = tmp_path_factory.mktemp("batches") / "batches.jsonl"
-    sizes = []
-    with Batches(path) as file:
-        for batch in batches:
-            file.add(batch)
-            sizes.append(path.stat().st_size)
-    content = path.read_bytes()
-    cut %= len(content) + 1
-    path.write_bytes(content[:cut] + b"\0" + garbage)
-    whole = sum(size <= cut for size in sizes)
-    with Batches(path) as file:
-        assert file.found == {found.item_id: found for batch in batches[:whole] for found in batch}
-        for batch in batches[whole:]:
-            file.add(batch)
-    assert path.read_bytes() == content

@@ -28,7 +28,7 @@ import slurm_files
 from slurm_files import NODES
 
 MARK = "GROWTHPACE_CLUSTER"
-PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server-core")
+PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server-core", "mariadb-client-core")
 CLIENTS = (["srun"], ["salloc"])
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "slurmdbd", "munged", "mariadbd", "mariadb-install-db")
 
@@ -351,7 +351,8 @@ def _ok(command, environment):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("action", choices=("install", "up", "down", "status"))
-    parser.add_argument("--folder", type=Path, help="of the cluster; down and status take all that are up without it")
+    without = "without it, up makes one, down takes the only one that is up, and status shows all"
+    parser.add_argument("--folder", type=Path, help=f"of the cluster; {without}")
     arguments = parser.parse_args()
     if arguments.action == "install":
         install()
@@ -360,7 +361,10 @@ def main():
         cluster.up()
         print(f"export SLURM_CONF={cluster.conf}")
     else:
-        for folder in [arguments.folder] if arguments.folder else running_folders():
+        folders = [arguments.folder] if arguments.folder else running_folders()
+        if arguments.action == "down" and len(folders) > 1:
+            parser.error(f"several clusters are up; name one with --folder: {', '.join(map(str, folders))}")
+        for folder in folders:
             cluster = Cluster(folder)
             if arguments.action == "down":
                 cluster.down()

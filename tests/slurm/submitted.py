@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from cluster import Cluster
+from growthpace.warm import WarmServer
 
 if str(Path(__file__).resolve().parents[1]) not in sys.path:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -121,6 +122,13 @@ class Submitted(Project):
         self.config = folder / config
         self.results = folder / "results" / yaml.safe_load(self.config.read_text())["study"]
 
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs the study on this machine alone; the result must be checked by the caller."""
+        with WarmServer() as warm:
+            return self.snakemake(
+                "--profile", "profiles/local", *arguments, config=self.config_name, **warm.environment
+            )
+
     @property
     def events_path(self) -> Path:
         return self.folder / "events.jsonl"
@@ -160,14 +168,14 @@ class Submitted(Project):
         return (self.folder / "head.log").read_text(encoding="utf-8", errors="replace")
 
     def ledger(self) -> list[dict[str, Any]]:
-        return _lines(self.results / "slurm" / "ledger.jsonl")
+        return lines(self.results / "slurm" / "ledger.jsonl")
 
     def ticket(self, name: str) -> dict[str, Any] | None:
         path = self.results / "slurm" / "tickets" / f"{name}.json"
         return json.loads(path.read_text()) if path.exists() and path.stat().st_size else None
 
     def events(self) -> list[dict[str, Any]]:
-        return _lines(self.events_path)
+        return lines(self.events_path)
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every epoch's weights, every prediction and the table of scores."""
@@ -251,7 +259,7 @@ def attempts(events: list[dict[str, Any]]) -> dict[str, list[Attempt]]:
     return found
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]

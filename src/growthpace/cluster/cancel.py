@@ -22,7 +22,7 @@ JOBS_SECONDS = 120
 """Longest wait for jobs to end."""
 HEAD_SECONDS = 60
 """Longest wait for the head process to end."""
-LOOK_SECONDS = 3
+LOOK_SECONDS = 2
 SHOWN = 20
 
 

@@ -165,7 +165,7 @@ def _unchosen(paths: Paths, settled: Iterable[Run]) -> Iterator[Path]:
 def _finished_predictions(paths: Paths, grid: Grid) -> Iterator[Path]:
     for run in [*grid.runs, *grid.untuned_runs]:
         for state in sorted((paths.root / "predictions" / str(run)).glob("epoch-*/*.state")):
-            if state.with_suffix(".parquet").exists() and (state / "finished.parquet").exists():
+            if state.with_suffix(".parquet").exists() and (state / "finished").exists():
                 yield state
 
 

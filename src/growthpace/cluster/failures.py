@@ -45,7 +45,7 @@ def failures(folder: SlurmFolder, ledger: list[dict[str, Any]], states: Mapping[
             cause = Cause.BAD_INPUT if mark["kind"] == "input" else Cause.DEFECT
             facts = {"cause": cause.value, "message": mark["error"], **_end_of([state / "log.txt"])}
             told[cell] = {"cell": cell, "time": datetime.fromisoformat(mark["when"]).timestamp(), **facts}
-    return sorted(told.values(), key=lambda one: -one["time"])
+    return sorted(told.values(), key=lambda one: one["time"])[::-1]
 
 
 def _of_slurm(folder: SlurmFolder, line: dict[str, Any], state: Path | None) -> dict[str, Any]:

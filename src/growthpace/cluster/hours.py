@@ -1,8 +1,8 @@
 """Hours that a study's SLURM jobs have used, and what of them was lost to interruptions.
 
-Used: from the start to the end of each part of a job, as the jobs themselves wrote down. Lost, of a training that saved
-and stopped: its start. Lost, of one that was killed: all but the steps that the run's history still holds of it, so that
-its saving counts as lost too. What the files do not tell is counted apart and never guessed.
+Used: from the start to the end of each part of a job, as the jobs themselves wrote down. Lost, of a training that
+saved and stopped: its start. Lost, of one that was killed: all but the steps that the run's history still holds of it,
+so that its saving counts as lost too. What the files do not tell is counted apart and never guessed.
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ def history(state: Path) -> list[dict[str, Any]]:
 def training(state: Path) -> dict[str, Any] | None:
     """How far a training at work is; None before its first sign of life.
 
-    step, of, loss and tokens_per_second (means of the last 20 steps), seconds_left (by the time that this attempt's steps
-    took, saving included); None before the first step.
+    step, of, loss and tokens_per_second (means of the last 20 steps), seconds_left (by the time that this attempt's
+    steps took, saving included); None before the first step.
     """
     begun = attempts(state)
     if not begun:

@@ -36,23 +36,21 @@ REASONS = {
 
 _LIMITED = {
     "GRES": "GPUs",
+    "Wall": "time",
+    "Minutes": "minutes",
     "Cpu": "CPUs",
     "CPU": "CPUs",
     "Mem": "memory",
     "Node": "nodes",
-    "Jobs": "jobs",
-    "Job": "jobs",
     "Submit": "queued jobs",
-    "Wall": "time",
+    "Jobs": "jobs",
     "Billing": "billed use",
-    "Minutes": "minutes",
     "Usage": "use of the cluster",
 }
 _WHOSE = {
     "QOS": "the QOS",
-    "Assoc": "your account",
     "AssocGrp": "your account's group",
-    "Association": "your account",
+    "Assoc": "your account",
     "MaxNode": "the partition",
 }
 

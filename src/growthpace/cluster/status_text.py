@@ -213,10 +213,8 @@ def _working(found: dict[str, Any]) -> list[RenderableType]:
         return []
     lines: list[RenderableType] = [Text("At work" if not found["jobs"] else "At work outside SLURM")]
     for one in found["working"]:
-        progress = told(one["progress"])
-        lines.append(
-            Padding(Text(f"{one['cell']} ({one['who']})" + (f": {progress}" if progress else "")), (0, 0, 0, 2))
-        )
+        lines.append(Padding(Text(f"{one['cell']} ({one['who']})"), (0, 0, 0, 2)))
+        lines.append(Padding(Text(told(one["progress"]) or "starting"), (0, 0, 0, 4)))
     return [*lines, ""]
 
 
@@ -260,7 +258,7 @@ def _hours(found: dict[str, Any]) -> list[RenderableType]:
     if hours["interrupted"]:
         line += f", {_number(lost)} of them lost to {_counted(hours['interrupted'], 'interruption')}"
     if hours["undecided_gpu_hours"]:
-        line += f"; how much was kept of {_number(hours['undecided_gpu_hours'])} more is not known"
+        line += f"; of {_number(hours['undecided_gpu_hours'])} it is not known how much was kept"
     if number := hours["unknown_ends"]:
         line += f"; not counted: {_counted(number, 'attempt')} that left no time of the end"
     return [Text(line)]

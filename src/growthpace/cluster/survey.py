@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Survey:
     def __init__(self, study: Study, paths: Paths):
         self.study, self.paths, self.grid = study, paths, Grid(study)
         self._known: dict[Path, str | None] = {}
+        self.trained, self.outdated = cache(self.trained), cache(self.outdated)
 
     @cached_property
     def unfinished(self) -> dict[str, Path]:

@@ -7,6 +7,7 @@ Knows nothing of Snakemake (its executor plugin hands tasks in and out) and meet
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,9 @@ ACCOUNTING_SECONDS = 60
 """How long SLURM's accounting is asked about a job that squeue no longer knows."""
 TEMPORARY = ("timed out", "unable to contact", "refused", "temporarily", "submit", "try again", "busy")
 """What sbatch says where trying again later helps; `submit` is in the names of all limits on queued jobs."""
+
+MEMORY_WORDS = ("exceeded memory limit", "oom_kill event", "oom-kill event")
+"""What slurmstepd writes into a job's output when it or the kernel kills for memory."""
 
 
 @dataclass
@@ -94,6 +98,7 @@ class Sweep:
         self.submissions: deque[float] = deque()
         self.asked = -math.inf
         self.hold_until = 0.0
+        self.lock = threading.Lock()  # Snakemake hands tasks in and looks for ends in two threads
         folder.prepare()
         self._take_over()
 
@@ -122,6 +127,10 @@ class Sweep:
 
         A live job on other inputs is cancelled: what it computes is no longer wanted.
         """
+        with self.lock:
+            return self._adopt(task)
+
+    def _adopt(self, task: Task) -> str | None:
         left = self.left.pop(task.member.cell, None)
         if left is None:
             return None
@@ -148,10 +157,15 @@ class Sweep:
 
     def add(self, task: Task) -> None:
         """Queues a task; the next `tick` submits it as the site's limits allow."""
-        self.waiting.append(task)
+        with self.lock:
+            self.waiting.append(task)
 
-    def tick(self) -> Iterator[tuple[Task, Cause, Decision]]:
-        """Looks at all jobs and submits what can be; yields the tasks that have come to an end, good or bad."""
+    def tick(self) -> list[tuple[Task, Cause, Decision]]:
+        """Looks at all jobs and submits what can be; the tasks that have come to an end, good or bad."""
+        with self.lock:
+            return list(self._tick())
+
+    def _tick(self) -> Iterator[tuple[Task, Cause, Decision]]:
         found = {name: exit_codes(self.folder.ends(job.ticket)) for name, job in self.jobs.items()}
         broken = any(code for codes in found.values() for code in codes.values())
         queue = None
@@ -181,6 +195,8 @@ class Sweep:
         started = {line["member"] for line in self.folder.ends(job.ticket) if line["event"] == "start"}
         for k in list(job.tasks):
             cause = cause_of(codes.get(k), None if state == "UNKNOWN" else state)
+            if cause in (Cause.KILLED, Cause.LOST) and self._memory_was_exceeded(job.ticket):
+                cause = Cause.OUT_OF_MEMORY
             yield from self._ended(job, k, cause, codes.get(k), charged=k in started)
 
     def _terminal_state(self, job: SlurmJob, queue: list) -> str | None:
@@ -199,6 +215,13 @@ class Sweep:
         if state in real_slurm.LIVE:  # accounting lags behind
             state = None
         return state or ("UNKNOWN" if self.clock() - job.vanished > ACCOUNTING_SECONDS else None)
+
+    def _memory_was_exceeded(self, ticket: Ticket) -> bool:
+        """Whether SLURM says in the job's output that it killed something for its memory; where it limits memory
+        without control groups, its state does not tell (measured: a job of such a step is just FAILED)."""
+        log = self.folder.log_path(ticket.name)
+        text = log.read_text(errors="replace")[-10_000:] if log.exists() else ""
+        return any(words in text for words in MEMORY_WORDS)
 
     def _ended(self, job: SlurmJob, k: int, cause: Cause, code: int | None, charged: bool = True):
         """Takes a task off its job and carries out what follows."""

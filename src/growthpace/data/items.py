@@ -1,6 +1,6 @@
 """Items: one instruction with its reference, how it is scored and its chance level.
 
-Every importer yields `Item`s and every later stage reads them from Parquet files of one schema (`SCHEMA`).
+Every importer yields `Item`s and every later stage reads them from Parquet files of one schema (`schema`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from growthpace.errors import InputError
 from growthpace.files import write_table
+
+if TYPE_CHECKING:  # see files.py
+    import pyarrow as pa
 
 ROLES = ("system", "user", "assistant")
 
@@ -129,28 +130,37 @@ def check_unique(items: Iterable[Item], where: str) -> list[Item]:
     return list(known.values())
 
 
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("ability", pa.string()),
-        ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
-        ("scorer", pa.string()),
-        ("answer", pa.string()),
-        ("candidates", pa.list_(pa.string())),
-        ("chance", pa.float64()),
-        ("group", pa.string()),
-        ("origin", pa.string()),
-    ]
-)
+@cache
+def schema() -> pa.Schema:
+    """Columns of every file of items."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("ability", pa.string()),
+            ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+            ("scorer", pa.string()),
+            ("answer", pa.string()),
+            ("candidates", pa.list_(pa.string())),
+            ("chance", pa.float64()),
+            ("group", pa.string()),
+            ("origin", pa.string()),
+        ]
+    )
 
 
 def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any]) -> None:
     """Writes items in the given order; `metadata` as in `files.write_table`."""
-    write_table(path, pa.Table.from_pylist([asdict(item) for item in items], schema=SCHEMA), metadata)
+    import pyarrow as pa
+
+    write_table(path, pa.Table.from_pylist([asdict(item) for item in items], schema=schema()), metadata)
 
 
 def read_items(path: str | Path) -> list[Item]:
     """The items of a Parquet file, in its order."""
+    import pyarrow.parquet as pq
+
     return [
         Item(
             **{
@@ -159,5 +169,5 @@ def read_items(path: str | Path) -> list[Item]:
                 "candidates": tuple(row["candidates"]),
             }
         )
-        for row in pq.read_table(path, schema=SCHEMA).to_pylist()
+        for row in pq.read_table(path, schema=schema()).to_pylist()
     ]

@@ -64,8 +64,7 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
         # A copy and no hard link: predictions are moved about by name, and renaming one link over another does nothing.
         with written_aside(target) as aside:
             shutil.copyfile(finished, aside)
-        for unneeded in (batches, state.folder / "progress.json"):
-            unneeded.unlink(missing_ok=True)
+        batches.unlink(missing_ok=True)
 
 
 def _answer_missing(engine, items, max_new_tokens, kept: Batches, state: StateFolder, named: str, report) -> None:
@@ -77,7 +76,7 @@ def _answer_missing(engine, items, max_new_tokens, kept: Batches, state: StateFo
         stopping = state.stop_requested and done < total
         rate = round((done - start) / seconds, 3)
         progress = {"done": done, "of": total, "seconds": round(seconds, 3), "items_per_second": rate}
-        if state.show(progress, at_once=stopping):
+        if state.show(progress, at_once=stopping or done == total):
             report(f"predict {named}, {done} of {total} items, {rate:,.1f} items/s")
         if stopping:
             state.log(f"stopped at item {done} ({state.stop_reason})")

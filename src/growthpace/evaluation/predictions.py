@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def check_prediction(prediction: Prediction) -> Prediction:
 
 def write_predictions(path: str | Path, predictions: Iterable[Prediction], metadata: dict[str, Any]) -> None:
     """Writes predictions in the given order; `metadata` as in `files.write_table`. `InputError` on a bad shape."""
-    rows = [asdict(check_prediction(prediction)) for prediction in predictions]
+    rows = [vars(check_prediction(prediction)) for prediction in predictions]
     write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA), metadata)
 
 
@@ -123,7 +123,7 @@ class Batches:
 
     def add(self, batch: Sequence[Prediction]) -> None:
         """Adds a batch, which outlives this process from now on; a machine that fails may lose the last few."""
-        self._file.write(json.dumps([asdict(check_prediction(p)) for p in batch], allow_nan=False).encode() + b"\n")
+        self._file.write(json.dumps([vars(check_prediction(p)) for p in batch], allow_nan=False).encode() + b"\n")
         self._file.flush()
         self._keep(batch)
 

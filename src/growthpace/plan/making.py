@@ -242,7 +242,7 @@ class Planned:
         pools, suites = len(self.wiring.pools()), len(self.study.suites)
         found = Counter({("data", None): pools + suites + len(datasets) + 1})  # and the audit
         for model in dict.fromkeys(run.model for run in runs):
-            found["base models", model] = 1
+            found["base models", model] = 2 if model in self.wiring.hub_models() else 1
         for run in self.grid.runs:
             found["training", run.model] += len(STAGES["training"])
             found["grading", run.model] += 1  # the choice of an epoch

@@ -69,8 +69,7 @@ def train(study: Study, run: Run, paths: Paths, report: Report) -> dict[str, Any
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         launch_instead(processes)
     ranks = Ranks.join(run.model, processes, study.threads)
-    with ranks.together():
-        return _train(study, run, paths, report if ranks.leads else _silent, ranks)
+    return _train(study, run, paths, report if ranks.leads else _silent, ranks)
 
 
 def _silent(line: str) -> None:
@@ -99,7 +98,7 @@ def _train(study: Study, run: Run, paths: Paths, report: Report, ranks: Ranks) -
             write_json(paths.marker(run, epoch["epoch"]), epoch)
         write_json(paths.training(run), known)
 
-    with ExitStack() as held:
+    with ExitStack() as held, ranks.together():
         ranks.first(lambda: held.enter_context(state) and None)
         known, lost = ranks.first(look)
         if known and not lost:
