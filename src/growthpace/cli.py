@@ -155,6 +155,49 @@ def resume(config: Config, site: SiteFile = None, max_rerun_gpu_hours: MaxRerun 
     sys.exit(start(config, site, max_rerun_gpu_hours, yes, report))
 
 
+@app.command(rich_help_panel=CLUSTER)
+def status(
+    config: Config,
+    watch: Annotated[bool, typer.Option(help="refresh every few seconds until Ctrl-C")] = False,
+    all_failures: Annotated[bool, typer.Option("--all", help="show every failure, not the last five")] = False,
+    as_json: AsJson = False,
+):
+    """Show how far a study is: its cells, its jobs, what failed and why; changes nothing."""
+    from growthpace.cluster.status import show
+
+    sys.exit(show(config, watch, as_json, all_failures))
+
+
+@app.command(rich_help_panel=CLUSTER)
+def cancel(config: Config, yes: Yes = False):
+    """End all jobs of a study; what they have saved stays."""
+    from growthpace.cluster.cancel import cancel as end
+
+    sys.exit(end(config, yes, report))
+
+
+@app.command(rich_help_panel=USERS)
+def clean(
+    config: Config,
+    orphans: Annotated[bool, typer.Option(help="also runs that are no longer in the study")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+):
+    """Show what of a study is needed no more and how much that frees, then remove it."""
+    from growthpace.cluster.clean import clean as free
+
+    sys.exit(free(config, yes, as_json, orphans, report))
+
+
+@app.command(rich_help_panel=CLUSTER)
+def doctor(config: Annotated[Path | None, typer.Argument(help="a study, to compare with the cluster")] = None,
+           as_json: AsJson = False):  # fmt: skip
+    """Look whether this machine, its cluster and the site's file fit together, and say what to do where not."""
+    from growthpace.cluster.doctor import show as examine
+
+    sys.exit(examine(config, as_json))
+
+
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 

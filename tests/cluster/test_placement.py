@@ -24,7 +24,8 @@ SITE = Site.model_validate(
     [
         (Need(1, 1000, 60, gpus=1), "short"),
         (Need(1, 1000, 600, gpus=1), "long"),
-        (Need(1, 1000, 600, gpus=1, flexible=True), "short"),
+        (Need(1, 1000, 600, gpus=1, flexible=True), "long"),
+        (Need(1, 1000, 6000, gpus=1, flexible=True), "long"),
         (Need(1, 1000, 60, gpus=1, gpu_memory_gb=60), "long"),
         (Need(1, 1000, 60, gpus=8), "long"),
         (Need(1, 1000, 60, gpus=16, nodes=2), "long"),
@@ -37,7 +38,7 @@ def test_a_job_goes_to_the_first_partition_it_fits_in(need, partition):
 
 
 def test_a_flexible_job_asks_for_no_more_time_than_there_is():
-    assert place(Need(1, 1000, 600, gpus=1, flexible=True), SITE, "it")[1].minutes == 120
+    assert place(Need(1, 1000, 6000, gpus=1, flexible=True), SITE, "it")[1].minutes == 48 * 60
 
 
 def test_a_job_that_fits_nowhere_says_what_is_lacking():

@@ -127,15 +127,16 @@ def table(outcome, seed: int) -> str:
         "# Faults, and what became of each",
         "",
         f"Written by `make test-faults` (seed {seed}): {len(outcome.faults)} faults in {outcome.seconds / 60:.1f} "
-        f"minutes on a study of {outcome.cells} trainings and predictions, on a SLURM cluster of four nodes on one machine. "
+        f"minutes on a study of {outcome.cells} trainings and predictions, on a SLURM cluster of four nodes on one "
+        "machine. "
         f"{outcome.heads} head processes one after the other. Every step was slowed down, so that faults hit in the "
         "middle; a requeued job waits 11 s in SLURM here, about two minutes elsewhere.",
         "",
         f"{_share(outcome)}; a state was saved every three seconds.",
         "",
         "Asserted for the sweep as a whole: exit code 0 in the end; all weights, predictions and scores equal those of "
-        "an undisturbed run, bit for bit; nothing finished was computed again; never two processes on one state folder. "
-        + (f"**Not so:** {'; '.join(outcome.wrong)}" if outcome.wrong else "All of it holds."),
+        "an undisturbed run, bit for bit; nothing finished was computed again; never two processes on one state "
+        "folder. " + (f"**Not so:** {'; '.join(outcome.wrong)}" if outcome.wrong else "All of it holds."),
         "",
         "| # | fault | hit | at | what followed | steps again | seconds until it ran again | result |",
         "|---|---|---|---|---|---|---|---|",

@@ -190,9 +190,6 @@ def new_submitted(folder: Path, cluster: Cluster, study: Path, cpus: int = 1, **
     config = f"config/{study.name}"
     (folder / config).write_text(study.read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "profiles/slurm/site.yaml").write_text(SITE.format(cpus=cpus, memory_gb=MEMORY_GB), encoding="utf-8")
-    making = folder / "src/growthpace/plan/making.py"  # TEMPORARY, until it is there
-    if "def thrown_away" not in making.read_text():
-        making.write_text(making.read_text() + "\n\ndef thrown_away(config):\n    return []\n")
     made = Submitted(folder, cluster, config)
     made.edit_config(**changes)
     return made

@@ -126,7 +126,7 @@ def _controller(site: Site | None) -> Iterator[Check]:
         return
     yield Check("ok", "SLURM", f"{settings.get('SLURM_VERSION', 'unknown version')}, the controller answers")
     store = settings.get("AccountingStorageType", "accounting_storage/none")
-    accounting = "slurmdbd" in store and slurm._ask(["sacctmgr", "-nP", "show", "cluster"]) is not None
+    accounting = "slurmdbd" in store and slurm.ask(["sacctmgr", "-nP", "show", "cluster"]) is not None
     without = "none; growthpace works without it, from squeue and its own files"
     down = "slurmdbd does not answer; growthpace works without it"
     found = "slurmdbd answers" if accounting else down if "slurmdbd" in store else without

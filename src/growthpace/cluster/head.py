@@ -16,6 +16,7 @@ from growthpace.checks import check_study
 from growthpace.cluster import slurm
 from growthpace.cluster.placement import Need, place
 from growthpace.cluster.site import SITE, Site, load_site
+from growthpace.cluster.site_check import partition_faults, partition_settings
 from growthpace.errors import InputError
 from growthpace.grid import Grid, Paths
 from growthpace.planning import Costs
@@ -90,31 +91,13 @@ def preflight(study: Study, paths: Paths, site: Site) -> list[str]:
 
 
 def _partition_faults(site: Site, facts: dict[str, slurm.PartitionFacts]):
+    described = partition_settings() or {}
     for partition in site.partitions:
-        known = facts.get(partition.name)
-        if known is None:
+        if partition.name not in facts:
             yield f"partition {partition.name}: this cluster has none of that name (it has {', '.join(sorted(facts))})"
             continue
-        if not known.up:
-            yield f"partition {partition.name}: it is down"
-        if known.max_minutes is not None and partition.max_hours * 60 > known.max_minutes:
-            yield (
-                f"partition {partition.name}: max_hours {partition.max_hours:g} is above its limit "
-                f"({known.max_minutes / 60:g})"
-            )
-        offered = known.gpus.get(partition.gpu or "", known.gpus.get("", 0))
-        if partition.gpus_per_node > offered:
-            found = ", ".join(f"{number} {kind or 'unnamed'}" for kind, number in known.gpus.items()) or "none"
-            yield f"partition {partition.name}: {partition.gpus_per_node} {partition.gpu} a node, it has {found}"
-        if partition.memory_gb_per_node * 1000 > known.memory_mb * 1.05:  # GB and GiB are mixed up easily
-            yield (
-                f"partition {partition.name}: memory_gb_per_node {partition.memory_gb_per_node:g}, it has "
-                f"{known.memory_mb / 1000:g}"
-            )
-        if partition.cpus_per_node > known.cpus_per_node:
-            yield f"partition {partition.name}: {partition.cpus_per_node} CPUs a node, it has {known.cpus_per_node}"
-        if partition.max_nodes > known.nodes:
-            yield f"partition {partition.name}: max_nodes {partition.max_nodes}, it has {known.nodes}"
+        found = partition_faults(partition, facts[partition.name], described.get(partition.name, {}))
+        yield from (f"partition {partition.name}: {text}" for level, text in found if level == "fault")
 
 
 def _model_faults(study: Study, costs: Costs, site: Site):

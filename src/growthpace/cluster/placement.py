@@ -30,16 +30,23 @@ class Need:
 def place(need: Need, site: Site, what: str) -> tuple[Partition, Need]:
     """The partition for a job and what it asks for there; `InputError` naming `what` where none of them will do.
 
-    A job without GPUs prefers partitions without them, in the site's order. A flexible job asks for no more time than
-    its partition gives.
+    A job without GPUs prefers partitions without them, in the site's order. A flexible job that no partition gives its
+    whole time goes to the one that gives the most.
     """
     without = [partition for partition in site.partitions if not partition.gpus_per_node]
     with_gpus = [partition for partition in site.partitions if partition.gpus_per_node]
     refusals = [] if with_gpus or not need.gpus else ["none of them has GPUs"]
+    shorter = []
     for partition in with_gpus if need.gpus else [*without, *with_gpus]:
-        if (refusal := _refusal(need, partition)) is None:
-            return partition, replace(need, minutes=min(need.minutes, int(partition.max_hours * 60)))
-        refusals.append(refusal)
+        if refusal := _refusal(need, partition):
+            refusals.append(refusal)
+        elif need.minutes <= partition.max_hours * 60:
+            return partition, need
+        else:
+            shorter.append(partition)
+    if shorter:
+        longest = max(shorter, key=lambda partition: partition.max_hours)
+        return longest, replace(need, minutes=int(longest.max_hours * 60))
     raise InputError(f"{what} fits in none of the site's partitions: {'; '.join(refusals)}")
 
 

@@ -16,9 +16,9 @@ from growthpace.training.states import is_complete, states, step_of
 
 RECENT = 20
 """Steps that loss and speed are averaged over."""
-_STARTED = re.compile(r"^(\S+) starts at (?:step|item) (\d+) of (\d+)", re.MULTILINE)
-_STOPPED = re.compile(r"^(\S+) stopped at step (\d+)", re.MULTILINE)
-_DONE = re.compile(r"^(\S+) (?:done|everything .*)$", re.MULTILINE)
+_STARTED = re.compile(r"^(\S+) (?:\[\S+\] )?starts at (?:step|item) (\d+) of (\d+)", re.MULTILINE)
+_STOPPED = re.compile(r"^(\S+) (?:\[\S+\] )?stopped at step (\d+)", re.MULTILINE)
+_DONE = re.compile(r"^(\S+) (?:\[\S+\] )?(?:done|everything .*)$", re.MULTILINE)
 
 
 class Attempt(NamedTuple):

@@ -106,7 +106,7 @@ def _accounts(site: Site, accounting: bool, enforced: bool) -> Iterator[Check]:
         if wanted:
             yield Check("ok", "account", f"{', '.join(sorted(wanted))}: cannot be checked without accounting")
         return
-    answer = slurm._ask(["sacctmgr", "-nP", "show", "associations", f"user={getpass.getuser()}", "format=account"])
+    answer = slurm.ask(["sacctmgr", "-nP", "show", "associations", f"user={getpass.getuser()}", "format=account"])
     known = sorted({line.strip() for line in (answer or "").splitlines() if line.strip()})
     told = ", ".join(known) or "none"
     if answer is None:
@@ -126,7 +126,7 @@ def _accounts(site: Site, accounting: bool, enforced: bool) -> Iterator[Check]:
 
 
 def _qos(what: str, qos: str, accounting: bool) -> Iterator[Check]:
-    answer = slurm._ask(["sacctmgr", "-nP", "show", "qos", "format=name"]) if accounting else None
+    answer = slurm.ask(["sacctmgr", "-nP", "show", "qos", "format=name"]) if accounting else None
     known = {line.strip() for line in (answer or "").splitlines()}
     if answer is None:
         yield Check("ok", what, f"its QOS {qos} cannot be checked without accounting")
@@ -156,7 +156,7 @@ def check_submission(site: Site) -> Iterator[Check]:
 
 def partition_settings() -> dict[str, dict[str, str]] | None:
     """What `scontrol show partition` says, by partition; None if the controller does not answer."""
-    answer = slurm._ask(["scontrol", "--oneliner", "show", "partition"])
+    answer = slurm.ask(["scontrol", "--oneliner", "show", "partition"])
     if answer is None:
         return None
     found = {}

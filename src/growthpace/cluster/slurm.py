@@ -72,7 +72,7 @@ def queue(study: str) -> list[QueuedJob] | None:
     """The study's jobs that squeue knows, ended ones of the last minutes too (MinJobAge); None if it cannot tell."""
     fields = "%i|%T|%r|%N|%M|%l|%P|%S|%k"  # the comment last: it may hold anything
     whose = ["--user", getpass.getuser(), "--name", job_name(study)]
-    answer = _ask(["squeue", "--noheader", *whose, "--states", "all", "--format", fields])
+    answer = ask(["squeue", "--noheader", *whose, "--states", "all", "--format", fields])
     if answer is None:
         return None
     found = []
@@ -86,7 +86,7 @@ def ended_state(job: str) -> str | None:
     """How a job ended that squeue no longer knows, from SLURM's accounting; None if that cannot tell (yet)."""
     if not shutil.which("sacct"):
         return None
-    answer = _ask(["sacct", "--noheader", "--parsable2", "--allocations", "--jobs", job, "--format", "State"])
+    answer = ask(["sacct", "--noheader", "--parsable2", "--allocations", "--jobs", job, "--format", "State"])
     states = [line.split()[0] for line in (answer or "").splitlines() if line.strip()]  # "CANCELLED by 1000"
     return states[-1] if states else None
 
@@ -109,7 +109,7 @@ def cancel(jobs: Iterable[str]) -> None:
 
 def settings() -> dict[str, str] | None:
     """SLURM's configuration (`scontrol show config`); None if its controller does not answer."""
-    answer = _ask(["scontrol", "show", "config"])
+    answer = ask(["scontrol", "show", "config"])
     if answer is None:
         return None
     pairs = (line.split("=", 1) for line in answer.splitlines() if "=" in line)
@@ -133,7 +133,7 @@ class PartitionFacts:
 
 def partitions() -> dict[str, PartitionFacts] | None:
     """The cluster's partitions by name; None if its controller does not answer."""
-    answer = _ask(["sinfo", "--noheader", "--format", "%R|%a|%l|%D|%c|%m|%G"])
+    answer = ask(["sinfo", "--noheader", "--format", "%R|%a|%l|%D|%c|%m|%G"])
     if answer is None:
         return None
     found: dict[str, PartitionFacts] = {}
@@ -167,7 +167,7 @@ def minutes(text: str) -> float | None:
     return int(days or 0) * 24 * 60 + seconds / 60
 
 
-def _ask(command: list[str]) -> str | None:
+def ask(command: list[str]) -> str | None:
     """What a command printed; None where it failed or took too long."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ASKING)

@@ -350,12 +350,12 @@ def joined(needs: list[Need], partition: Partition) -> Need:
 
 
 def progress_of(state: str | None) -> float:
-    """How far a state folder has come, in a measure that only grows: saved steps of a training, answered items."""
+    """How far a state folder has come, in a measure that only grows: saved steps of a training, answered batches."""
     if state is None or not (folder := Path(state)).exists():
         return 0.0
-    if (folder / "finished.json").exists() or (folder / "finished.parquet").exists():
+    if (folder / "finished.json").exists() or (folder / "finished").exists():
         return math.inf
     saved = [step_of(found) for found in states(folder) if is_complete(found)]
-    answers = folder / "answers.jsonl"
-    answered = answers.read_bytes().count(b"\n") if answers.exists() else 0
+    batches = folder / "batches.jsonl"
+    answered = batches.read_bytes().count(b"\n") if batches.exists() else 0
     return float(max(saved, default=0) + answered)

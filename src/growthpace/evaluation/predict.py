@@ -15,7 +15,7 @@ from growthpace.evaluation.predictions import Batches, Prediction, write_predict
 from growthpace.evaluation.scorers import SCORERS
 from growthpace.files import fingerprint, read_json, sha256, written_aside
 from growthpace.grid import SELECTED, Grid, Paths, Run
-from growthpace.interruptible import StateFolder, Stopped, this_job
+from growthpace.interruptible import StateFolder, Stopped
 from growthpace.models.base import weights_hash
 from growthpace.models.tokenizer import decode
 from growthpace.study import UNTUNED, Study
@@ -53,7 +53,7 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
             named = f"{run}: {suite} at epoch {number}"
             with Batches(batches) as kept:
                 start, total = len(kept.found), len(items)
-                state.log(f"starts at item {start} of {total}, {this_job()}")
+                state.log(f"starts at item {start} of {total}")
                 report(f"predict {named}, {total} items" + (f", going on after {start}" if start else ""))
                 if start < total:
                     _check_weights(run, number, paths)

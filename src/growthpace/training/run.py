@@ -161,7 +161,7 @@ class _Training:
             model.activation_checkpointing_enable()
         if done:
             self.report(f"{self.run_}: resuming after step {done} of {len(self.steps)}")
-        self._log(f"starts at step {done} of {len(self.steps)}, process {os.getpid()} on {platform.node()}")
+        self._log(f"starts at step {done} of {len(self.steps)}")
         self.trainer = PackedTrainer(self, arguments, model)
         if self.ranks.rank:
             set_seed(self.run_.seed + self.ranks.rank)  # dropout is of each rank's own
@@ -200,6 +200,8 @@ class _Training:
 
     def _write_epoch(self, whole: dict[str, torch.Tensor], epoch: int) -> None:
         target = self.paths.weights(self.run_, epoch)
+        if self.saved.get(str(epoch), "") == weights_hash(target):  # killed between these and the state behind them
+            return
         aside = target.with_name(f".{target.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.recipe.precision]
@@ -227,6 +229,7 @@ class _Training:
         os.replace(aside, target)
         self.saved[str(epoch)] = weights_hash(target)
         write_json(self._saved_path, self.saved)
+        self.state.log(f"epoch {epoch} written")
 
     def _describe(self) -> dict[str, Any]:
         found = {e["epoch"]: e for e in (self.known or {"epochs": []})["epochs"]}
