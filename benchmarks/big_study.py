@@ -17,9 +17,10 @@ ABILITIES = ["biology", "history", "math", "code"]
 
 
 def big_study(jobs: int) -> dict[str, Any]:
-    """The content of a config file with about `jobs` jobs (700 at least), in the shape of the paper's grid."""
+    """The content of a config file with about `jobs` jobs (260 at least), in the shape of the paper's grid."""
     per_run = 2 + 2 * (EPOCHS + 2) + 1  # spec and training; predictions and grades; the choice of an epoch
-    per_volume = 2 * SEEDS * (1 + MODELS * per_run)  # of two sources; a dataset is shared by the models
+    seeds = SEEDS if jobs >= 700 else 1
+    per_volume = 2 * seeds * (1 + MODELS * per_run)  # of two sources; a dataset is shared by the models
     volumes = [len(ABILITIES) * (number + 1) for number in range(max(1, round((jobs - 40) / per_volume)))]
     items = {"importer": "doit", "hub": "someone/items"}
     suite = {"items": {**items, "files": "test/{ability}.json"}, "epochs": "selected", "max_new_tokens": 16}
@@ -27,7 +28,7 @@ def big_study(jobs: int) -> dict[str, Any]:
         "study": "big",
         "description": "a big grid",
         "abilities": ABILITIES,
-        "seeds": list(range(1, SEEDS + 1)),
+        "seeds": list(range(1, seeds + 1)),
         "format": "paper",
         "models": {f"model-{number + 1}": {"hub": f"someone/model-{number + 1}"} for number in range(MODELS)},
         "sources": {

@@ -5,6 +5,7 @@ A verb imports its stage only when it runs: `growthpace --help` needs no torch a
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -297,6 +298,11 @@ def train(config: Config, name: RunName):
     study, paths = _open(config)
     wanted = Grid(study).run(name)
     check_spec(study, paths, "run", name)
+    processes = study.models[wanted.model].processes
+    if processes > 1 and "WORLD_SIZE" not in os.environ:  # not yet one of them
+        from growthpace.training.launch import launch_instead
+
+        launch_instead(processes)
     from growthpace.training.run import train as train_run  # torch: only once the names are known to be right
 
     found = train_run(study, wanted, paths, report)

@@ -212,6 +212,11 @@ class Grid:
             **recipe,
         }
 
+    def training_identity(self, run: Run, weights_sha256: str, items_sha256: str) -> dict[str, Any]:
+        """All that a run's weights depend on; the fingerprint of its state. The hashes are those of its base model's
+        `base.json` and of its dataset's manifest."""
+        return {**self.run_settings(run), "base_weights": weights_sha256, "dataset": items_sha256}
+
     def prediction_settings(self, suite: str) -> dict[str, Any]:
         """Settings that predictions on a suite depend on, besides weights and items."""
         return {

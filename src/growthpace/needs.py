@@ -69,7 +69,7 @@ class Needs:
         if kind != "train":
             return self.study.threads
         estimate, model = self.costs.training(self.run(wildcards)), self.study.models[wildcards.model]
-        return self.study.threads * math.ceil(getattr(model, "processes", 1) / estimate.nodes)
+        return self.study.threads * math.ceil(model.processes / estimate.nodes)
 
     def seconds(self, kind: str, wildcards) -> float | None:
         """Estimated work of a job; None where nothing is known."""

@@ -192,15 +192,26 @@ def test_slurm_may_say_only_in_the_output_that_memory_ran_out(world):
     assert "--mem=6000M" in world.slurm.jobs["2"][2]
 
 
-def test_more_memory_than_any_node_has_is_refused_with_the_numbers(world):
+def test_more_memory_is_no_more_than_a_node_has(world):
     world.add(need=Need(1, 10000, 60))
+    world.tick()
+    for number in ("1", "2"):
+        world.write(number, "start")
+        world.slurm.jobs[number][0] = "OUT_OF_MEMORY"
+        ended = world.tick(60)
+    assert "--mem=16000M" in world.slurm.jobs["2"][2]
+    assert ended == [("train s/a-4/seed-1", Cause.OUT_OF_MEMORY, "stop")]
+
+
+def test_where_there_is_no_more_memory_the_setting_is_named_at_once(world):
+    world.add(need=Need(1, 16000, 60))
     world.tick()
     world.write("1", "start")
     world.slurm.jobs["1"][0] = "OUT_OF_MEMORY"
     world.now += 60
-    [(_, _, decision)] = [*world.sweep.tick()]
-    assert decision.action == "stop"
-    assert "main gives 16 GB of memory a node, it needs 20" in decision.message
+    [(_, cause, decision)] = world.sweep.tick()
+    assert (cause, decision.action) == (Cause.OUT_OF_MEMORY, "stop")
+    assert decision.message == "ran out of memory with all that a node here has (16 GB). Lower something."
 
 
 def test_a_cancelled_job_stops_its_cell(world):

@@ -6,9 +6,20 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from submitted import Attempt, Submitted, attempts, lines
+
+
+class Hit(NamedTuple):
+    """A job that a fault met, and what it was at."""
+
+    cell: str
+    state: str | None
+    """The state folder, where it had begun to work."""
+    moment: str
+    start: tuple[str, int]
+    """SLURM's id of the job, and how often that had been requeued before."""
 
 
 @dataclass
@@ -18,8 +29,8 @@ class Fault:
     kind: str
     hit: str
     time: float
-    cells: list[tuple[str, str | None, str]]
-    """(cell, its state folder where it had begun, the moment) of everything that ran where it hit."""
+    cells: list[Hit]
+    """Everything that ran where it hit."""
     reactions: list[str] = field(default_factory=list)
     again: int = 0
     """Steps and answers computed again."""
@@ -71,11 +82,12 @@ def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected
         project.ledger(),
         project.hashes(),
     )
-    for cell, state, _ in fault.cells:
-        times = sorted(f.time for f in all_faults for hit, _, _ in f.cells if hit == cell and f.time > fault.time)
+    for cell, state, _, current in fault.cells:
+        times = sorted(f.time for f in all_faults for hit in f.cells if hit.cell == cell and f.time > fault.time)
         next_fault = times[0] if times else float("inf")
         attempt = _at(own.get(state or "", []), fault.time)
-        start = next((s for s in starts[cell] if s["time"] > fault.time), None)
+        later = (s for s in starts[cell] if s["time"] > fault.time and (s["slurm"], s["restart"]) != current)
+        start = next(later, None)
         if attempt and (any(line.endswith("done") for line in attempt.said) or next_fault <= attempt.last):
             fault.reactions.append("went on")
         elif start is None:
@@ -88,7 +100,7 @@ def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected
             after = next((a for a in own.get(state or "", []) if attempt and a.first > attempt.first), None)
             if after and after.start is not None and attempt.reached is not None:
                 fault.again += max(0, attempt.reached - after.start)
-    names = [re.sub(r"^(train|predict|base_model) ", "", cell).split()[0] for cell, _, _ in fault.cells]
+    names = [re.sub(r"^(train|predict|base_model) ", "", hit.cell).split()[0] for hit in fault.cells]
     concerned = [path for path in expected if any(f"/{name}/" in f"/{path}" for name in names)]
     fault.same = all(hashes.get(path) == expected[path] for path in concerned)
 
@@ -142,7 +154,7 @@ def table(outcome, seed: int) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for number, fault in enumerate(outcome.faults, start=1):
-        at = "; ".join(f"{cell}, {moment}" for cell, _, moment in fault.cells)
+        at = "; ".join(f"{hit.cell}, {hit.moment}" for hit in fault.cells)
         reactions = "; ".join(f"{n} x {text}" if n > 1 else text for text, n in Counter(fault.reactions).items())
         seconds = ", ".join(f"{s:.0f}" for s in fault.seconds) or "-"
         verdict = "same" if fault.same else "OTHER"

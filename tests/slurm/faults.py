@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fault_record import Fault, faults_of_results, followed, table
+from fault_record import Fault, Hit, faults_of_results, followed, table
 from processes import command_line, environments
 from submitted import Attempt, Submitted, attempts, new_submitted
 
@@ -45,6 +45,7 @@ class Victim:
     """A running job of the study."""
 
     job: str
+    restart: int
     nodes: str
     cells: list[str]
     states: list[str | None]
@@ -113,9 +114,10 @@ class Storm:
         if found is None:
             return False
         hit, victims = found
-        fault = Fault(kind, hit, time.time(), [(v.cell, v.attempt and v.attempt.state, v.moment) for v in victims])
+        cells = [Hit(v.cell, v.attempt and v.attempt.state, v.moment, (v.job, v.restart)) for v in victims]
+        fault = Fault(kind, hit, time.time(), cells)
         self.faults.append(fault)
-        moments = ", ".join(f"{cell} ({moment})" for cell, _, moment in fault.cells)
+        moments = ", ".join(f"{one.cell} ({one.moment})" for one in cells)
         print(f"{time.strftime('%H:%M:%S')} {kind}: {hit}; {moments}", flush=True)
         return True
 
@@ -123,20 +125,27 @@ class Storm:
 
     def running(self) -> list[Victim]:
         """The study's running jobs."""
+        answer = self.cluster.command("squeue", "-h", "-t", "R", "-O", "JobID:20,RestartCnt:10")
+        restarts = dict(line.split() for line in answer.splitlines())
         live = [a for own in attempts(self.project.events()).values() for a in own[-1:] if not a.left]
         found = []
         for job in self.cluster.jobs():
-            if job.state != "RUNNING" or not job.comment.startswith("growthpace "):
+            if job.id not in restarts or not job.comment.startswith("growthpace "):
                 continue
             if ticket := self.project.ticket(job.comment.split()[-1]):
                 members = ticket["members"]
                 folders = [m["state"] and str(self.project.folder / m["state"]) for m in members]
                 attempt = next((a for a in live if a.job == job.id and a.state in folders), None)
-                found.append(Victim(job.id, job.node, [m["cell"] for m in members], folders, attempt))
+                cells = [m["cell"] for m in members]
+                found.append(Victim(job.id, int(restarts[job.id]), job.node, cells, folders, attempt))
         return found
 
     def _one(self, fits: Callable[[Victim], Any] = lambda victim: True) -> Victim | None:
+        """A job, most often one that has begun to work: starting takes long, and is the least that can be lost."""
         found = [victim for victim in self.running() if fits(victim)]
+        working = [victim for victim in found if victim.moment != "starting"]
+        if working and self.chance.random() < 0.75:
+            found = working
         return self.chance.choice(found) if found else None
 
     def _after(self, seconds: float, action: Callable[[], Any]) -> None:

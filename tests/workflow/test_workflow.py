@@ -217,7 +217,7 @@ def test_a_failed_run_does_not_stop_the_others_and_is_shown_as_missing(project):
     lock = project.results / "runs" / failing / "state.lock"
     lock.parent.mkdir(parents=True)
     with open(lock, "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # a job that finds its state in use fails
+        fcntl.lockf(handle, fcntl.LOCK_EX)  # a job that finds its state in use fails
         done = project.run()
     assert done.returncode != 0
     assert "is in use by another job" in done.stdout + done.stderr

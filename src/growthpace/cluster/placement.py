@@ -50,6 +50,12 @@ def place(need: Need, site: Site, what: str) -> tuple[Partition, Need]:
     raise InputError(f"{what} fits in none of the site's partitions: {'; '.join(refusals)}")
 
 
+def most_memory_mb(need: Need, site: Site) -> int:
+    """The most memory a node that a job could have on any partition that gives it the rest."""
+    fitting = [p for p in site.partitions if _refusal(replace(need, memory_mb=0), p) is None]
+    return int(max((partition.memory_gb_per_node for partition in fitting), default=0) * 1000)
+
+
 def _refusal(need: Need, partition: Partition) -> str | None:
     per_node = math.ceil(need.gpus / need.nodes)
     asks = [

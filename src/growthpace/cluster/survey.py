@@ -88,7 +88,7 @@ class Survey:
         items = self._value(self.paths.manifest(run.dataset, run.seed), "items_sha256")
         if base is None or items is None or not known.exists():
             return False
-        identity = {**self.grid.run_settings(run), "base_weights": base, "dataset": items}
+        identity = self.grid.training_identity(run, base, items)
         return known.read_text() != fingerprint(identity)
 
     def _value(self, path: Path, key: str) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 from growthpace.cluster import slurm as real_slurm
 from growthpace.cluster.attempts import FREE, Cause, Decision, History, cause_of, decide
 from growthpace.cluster.ledger import Member, SlurmFolder, Ticket, exit_codes
-from growthpace.cluster.placement import Need, place, sbatch_options
+from growthpace.cluster.placement import Need, most_memory_mb, place, sbatch_options
 from growthpace.cluster.site import Partition, Site
 from growthpace.errors import InputError
 from growthpace.training.states import is_complete, states, step_of
@@ -228,6 +228,12 @@ class Sweep:
         task = job.tasks.pop(k)
         now = progress_of(task.member.state)
         decision = decide(cause, task.history, progress=now > task.progress, advice=task.advice)
+        memory_mb = task.need.memory_mb
+        if decision.memory_factor > 1:
+            memory_mb = min(int(memory_mb * decision.memory_factor), most_memory_mb(task.need, self.site))
+            if memory_mb <= task.need.memory_mb:
+                message = f"ran out of memory with all that a node here has ({memory_mb / 1000:g} GB). {task.advice}"
+                decision = Decision("stop", task.history, message=message)
         if not charged and cause != Cause.CANCELLED:  # it had not begun
             decision = Decision("again", task.history)
         self._record_end(job.ticket, job.id, task, cause, code, decision.message)
@@ -235,7 +241,7 @@ class Sweep:
             yield task, cause, decision
             return
         task.history = decision.history
-        task.need = replace(task.need, memory_mb=int(task.need.memory_mb * decision.memory_factor))
+        task.need = replace(task.need, memory_mb=memory_mb)
         task.not_before = self.clock() + decision.delay_seconds
         more = f", with {task.need.memory_mb / 1000:.1f} GB of memory" if decision.memory_factor > 1 else ""
         self.report(f"{task.member.cell}: SLURM job {job.id} ended ({cause}), goes on in a new one{more}")

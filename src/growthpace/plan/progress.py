@@ -76,7 +76,7 @@ class States:
         if not (known.exists() and base.exists() and manifest.exists()):
             return True
         weights, items = read_json(base)["weights_sha256"], read_json(manifest)["items_sha256"]
-        identity = {**self.grid.run_settings(run), "base_weights": weights, "dataset": items}
+        identity = self.grid.training_identity(run, weights, items)
         return known.read_text() != fingerprint(identity)
 
 

@@ -72,7 +72,7 @@ class Costs:
         return size + (3 if self.study.format == "paper" else 0)  # <user>, <assistant> and <eot>
 
     def _processes(self, model: str) -> int:
-        return getattr(self.study.models[model], "processes", 1)
+        return self.study.models[model].processes
 
     # --- jobs ---
 
@@ -332,7 +332,7 @@ class Costs:
         if not all(path.exists() for path in (state / "fingerprint", base, manifest)):
             return 0.0
         weights, items = read_json(base)["weights_sha256"], read_json(manifest)["items_sha256"]
-        identity = {**self.grid.run_settings(run), "base_weights": weights, "dataset": items}
+        identity = self.grid.training_identity(run, weights, items)
         if Path(state / "fingerprint").read_text() != fingerprint(identity):
             return 0.0
         return measured.state_seconds(state)

@@ -29,7 +29,6 @@ from growthpace.models.base import quiet_libraries, weights_hash
 from growthpace.models.tokenizer import load_tokenizer
 from growthpace.study import Study
 from growthpace.training.batches import Steps, encode_items
-from growthpace.training.launch import launch_instead
 from growthpace.training.ranks import Ranks
 from growthpace.training.states import History, newest_whole, states, step_of
 from growthpace.training.trainer import PackedTrainer, training_arguments
@@ -66,8 +65,6 @@ def train(study: Study, run: Run, paths: Paths, report: Report) -> dict[str, Any
     is saved, the next call goes on from it), FloatingPointError for a loss that is not finite.
     """
     processes = study.models[run.model].processes
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        launch_instead(processes)
     ranks = Ranks.join(run.model, processes, study.threads)
     return _train(study, run, paths, report if ranks.leads else _silent, ranks)
 
@@ -79,8 +76,7 @@ def _silent(line: str) -> None:
 def _train(study: Study, run: Run, paths: Paths, report: Report, ranks: Ranks) -> dict[str, Any]:
     grid, folder = Grid(study), paths.run(run)
     base, manifest = read_json(paths.model(run.model) / "base.json"), read_json(paths.manifest(run.dataset, run.seed))
-    settings = grid.run_settings(run)
-    identity = {**settings, "base_weights": base["weights_sha256"], "dataset": manifest["items_sha256"]}
+    identity = grid.training_identity(run, base["weights_sha256"], manifest["items_sha256"])
     state = StateFolder(folder / "state", fingerprint(identity))
     finished = state.folder / "finished.json"
 
