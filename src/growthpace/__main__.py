@@ -1,8 +1,9 @@
 """Where `growthpace` starts: signals first, then a warm process takes the job if there is one, then the imports."""
 
+import os
 import sys
 
-from growthpace.interruptible import prepare
+from growthpace.interruptible import prepare, run_and_exit
 
 
 def main() -> None:
@@ -15,6 +16,8 @@ def main() -> None:
         sys.exit(code)
     from growthpace.cli import main as run
 
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # a rank of a training
+        run_and_exit(run)
     run()
 
 

@@ -20,7 +20,7 @@ import socket
 import sys
 from pathlib import Path
 
-from growthpace.interruptible import prepare, stop_signal
+from growthpace.interruptible import prepare, run_and_exit, stop_signal
 
 SOCKET = "GROWTHPACE_WARM"
 """Environment variable with the path of the server's socket."""
@@ -148,44 +148,31 @@ def serve(listener: socket.socket, light: bool) -> None:
             pid = os.fork()
             if pid == 0:
                 listener.close()
-                _run(link)
+                run_and_exit(lambda link=link: _run(link))
             running[pid] = link
 
 
 def _run(link: socket.socket) -> None:
-    """One job, in the fork; never returns."""
+    """One job, in the fork."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    code = 1
-    try:
-        header, ancillary, _, _ = link.recvmsg(8, socket.CMSG_SPACE(3 * 4))
-        streams = array.array("i", ancillary[0][2])
-        job = json.loads(_receive(link, int.from_bytes(header, "big")))
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-            os.close(stream)
-        prepare(job["arguments"])  # the caller passes on signals as soon as it knows this process
-        link.sendall(os.getpid().to_bytes(8, "big"))
-        os.chdir(job["folder"])
-        os.environ.clear()
-        os.environ.update(job["environment"])
-        os.environ.pop(SOCKET)
-        sys.argv = ["growthpace", *job["arguments"]]
-        from growthpace.cli import main
+    header, ancillary, _, _ = link.recvmsg(8, socket.CMSG_SPACE(3 * 4))
+    streams = array.array("i", ancillary[0][2])
+    job = json.loads(_receive(link, int.from_bytes(header, "big")))
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    prepare(job["arguments"])  # the caller passes on signals as soon as it knows this process
+    link.sendall(os.getpid().to_bytes(8, "big"))
+    os.chdir(job["folder"])
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    os.environ.pop(SOCKET)
+    sys.argv = ["growthpace", *job["arguments"]]
+    from growthpace.cli import main
 
-        main()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    main()
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ class Executor(RemoteExecutor):
 
             base = self.workflow.conda_base_path
             command = Conda(prefix_path=base).shellcmd(job.conda_env.address, command)
-        return f"set -eo pipefail; {command}"
+        # The exit code is the work's own: what it is piped into may fail as well, on a full disk.
+        return f"{command}; exit ${{PIPESTATUS[0]}}"
 
     def _script(self, ticket: Ticket) -> str:
         """The job script: the same on every node, the ticket says the rest."""

@@ -88,10 +88,10 @@ def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected
         attempt = _at(own.get(state or "", []), fault.time)
         later = (s for s in starts[cell] if s["time"] > fault.time and (s["slurm"], s["restart"]) != current)
         start = next(later, None)
-        if attempt and (any(line.endswith("done") for line in attempt.said) or next_fault <= attempt.last):
+        if (
+            attempt and (any(line.endswith("done") for line in attempt.said) or next_fault <= attempt.last)
+        ) or start is None:
             fault.reactions.append("went on")
-        elif start is None:
-            fault.reactions.append("had ended")
         elif start["time"] > next_fault:
             fault.reactions.append("hit again before it ran again")
         else:

@@ -11,6 +11,7 @@ while faults are thrown at random moments, several at a time. Ends with exit cod
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -347,7 +348,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), metavar="KIND")
     parser.add_argument("--seeds", type=int, default=6, help="cells of the study: two trainings each")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the randomness")
-    parser.add_argument("--pace", type=float, default=6, help="seconds between two faults, on average")
+    parser.add_argument("--pace", type=float, default=10, help="seconds between two faults, on average")
     parser.add_argument("--table", type=Path, help="Markdown file to write")
     parser.add_argument("--folder", type=Path, help="a new one, kept; default: one under /tmp, removed if all is well")
     parser.add_argument("--reference", type=Path, help="file with the hashes of an undisturbed run; made if missing")
@@ -356,8 +357,6 @@ def main() -> None:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="faults-", dir="/tmp"))
     chance = random.Random(arguments.seed)
     with Cluster(cpus=1) as cluster:
-        import json
-
         known = arguments.reference
         if known and known.exists():
             expected = json.loads(known.read_text())

@@ -17,6 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
@@ -124,7 +125,8 @@ class Submitted(Project):
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         """Runs the study on this machine alone; the result must be checked by the caller."""
-        with WarmServer() as warm:
+        # Both of the copy's own source, the warm process as well.
+        with patch.dict(os.environ, self.environment()), WarmServer() as warm:
             return self.snakemake(
                 "--profile", "profiles/local", *arguments, config=self.config_name, **warm.environment
             )

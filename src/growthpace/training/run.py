@@ -66,7 +66,9 @@ def train(study: Study, run: Run, paths: Paths, report: Report) -> dict[str, Any
     """
     processes = study.models[run.model].processes
     ranks = Ranks.join(run.model, processes, study.threads)
-    return _train(study, run, paths, report if ranks.leads else _silent, ranks)
+    found = _train(study, run, paths, report if ranks.leads else _silent, ranks)
+    ranks.wait()  # rank 0 is where the others meet: none may be left asking for it
+    return found
 
 
 def _silent(line: str) -> None:
