@@ -53,7 +53,7 @@ def test_a_silent_controller_is_a_reason_to_wait(cluster, files, silent):
 
 
 def test_all_faults_at_once(cluster, files, monkeypatch):
-    files = Files(models__s={"hub": "someone/small", "parameters": 1e9})
+    files = Files(models__s={"hub": "someone/s", "parameters": 1e9}, models__m={"hub": "someone/m", "parameters": 1e9})
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 0))
     with pytest.raises(InputError) as refusal:
@@ -61,7 +61,7 @@ def test_all_faults_at_once(cluster, files, monkeypatch):
     text = str(refusal.value)
     assert "- partition gpu: max_hours is 48, the cluster gives 24" in text
     assert "- partition gpu: gpus_per_node is 8, but its nodes have a100: 4" in text
-    assert "gives 0.5 GB of memory a node, it needs" in text
+    assert "of memory on a node, which no partition of the site gives" in text
     assert "- results/ has 0 GB free, this study needs up to" in text
 
 

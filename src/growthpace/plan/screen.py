@@ -38,6 +38,12 @@ def shown(plan: view.Content, terminal: bool) -> str:
     console.print(stages)
     console.print()
     console.print(grid)
+    if blocked := view.blocked_lines(plan):
+        console.print(Text("\nBlocked", style="bold red"))
+        for line in blocked[:MOST_REASONS]:
+            console.print(Text(f"- {line}"))
+        if len(blocked) > MOST_REASONS:
+            console.print(Text(f"- and {len(blocked) - MOST_REASONS} more"))
     if plan["reasons"]:
         console.print(Text("\nWhy", style="bold"))
         for row in plan["reasons"][:MOST_REASONS]:

@@ -84,6 +84,15 @@ def reason_line(row: Content) -> str:
     return f"{lead}: {row['cause']} ({jobs})"
 
 
+def blocked_lines(plan: Content) -> list[str]:
+    """What has to be repaired before runs can go on, each with how many it holds up."""
+    runs: dict[str, list[str]] = {}
+    for cell in plan["cells"]:
+        if cell["state"] == "blocked" and cell["fault"] not in plan["faults"]:
+            runs.setdefault(cell["fault"], []).append(cell["run"])
+    return [f"{_counted(len(r), 'run')}{f' ({r[0]})' if len(r) == 1 else ''}: {fault}" for fault, r in runs.items()]
+
+
 def total_lines(plan: Content) -> list[str]:
     """What it comes to."""
     totals = plan["totals"]
