@@ -125,7 +125,9 @@ def serve(listener: socket.socket, light: bool) -> None:
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the jobs and Snakemake; the pipe ends this process
+    # What comes to all processes of a terminal or a SLURM job is for the jobs; the pipe ends this process.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     while True:
         ready, _, _ = select.select([listener, 0, wake], [], [])
         if wake in ready:

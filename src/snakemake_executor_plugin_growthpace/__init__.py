@@ -48,6 +48,9 @@ LOOK_SECONDS = 1
 class Executor(RemoteExecutor):
     """Hands Snakemake's jobs to a `Sweep` and their ends back."""
 
+    sweep: Sweep | None = None
+    """None until `__post_init__` is through: the thread that looks for ends starts before that."""
+
     def __post_init__(self):
         self.plan = self.workflow.globals["plan"]
         self.next_seconds_between_status_checks = LOOK_SECONDS
@@ -98,7 +101,7 @@ class Executor(RemoteExecutor):
             outputs=[str(path) for path in job.output],
             log=str(job.log[0]),
             state=needs.state_folder(kind, job.wildcards),
-            stamp=fingerprint([[str(path), self._content(str(path))] for path in sorted(map(str, job.input))]),
+            stamp=self._stamp(job),
         )
         seconds, advice = needs.seconds(kind, job.wildcards), needs.memory_advice(kind, job.wildcards)
         need = Need(
@@ -111,6 +114,11 @@ class Executor(RemoteExecutor):
             flexible=member.state is not None or seconds is None,
         )
         return Task(member, need, seconds, kind == "predict", advice, info)
+
+    def _stamp(self, job) -> str:
+        """Fingerprint of what the result depends on: all inputs but weights, which follow from the others."""
+        inputs = {*map(str, job.input)} - {*map(str, job.input.get("weights", []))}
+        return fingerprint([[path, self._content(path)] for path in sorted(inputs)])
 
     def _content(self, path: str) -> str:
         """Hash of a file's content, computed once for each of its times of change."""
@@ -154,6 +162,10 @@ class Executor(RemoteExecutor):
     # --- out ---
 
     async def check_active_jobs(self, active_jobs):
+        if self.sweep is None:
+            for info in active_jobs:
+                yield info
+            return
         ended = set()
         for task, cause, decision in self.sweep.tick():
             info = task.handle
@@ -170,7 +182,7 @@ class Executor(RemoteExecutor):
 
     def cancel_jobs(self, active_jobs):
         """Called at Ctrl-C: the SLURM jobs go on, since the next head process takes them over."""
-        if self.sweep.jobs:
+        if self.sweep is not None and self.sweep.jobs:
             config = self.plan.config
             self.logger.info(
                 f"{len(self.sweep.jobs)} SLURM jobs go on without this process. `growthpace resume {config}` takes "

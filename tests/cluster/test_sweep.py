@@ -81,7 +81,7 @@ class World:
 
     def write(self, job, event, member=0, node=0, **facts):
         ticket = self.slurm.jobs[job][1].split()[-1]
-        line = {"event": event, "member": member, "node": node, "time": self.now, **facts}
+        line = {"event": event, "member": member, "node": node, "time": self.now, "restart": 0, **facts}
         with open(self.folder.ends_path(ticket, node), "a") as handle:
             handle.write(json.dumps(line) + "\n")
 
@@ -235,6 +235,23 @@ def test_a_killed_rank_is_no_defect_whatever_the_other_node_says(world):
     assert "2" in world.slurm.jobs
 
 
+def test_two_nodes_are_done_when_both_are(world):
+    world.add(need=Need(1, 1000, 60, nodes=2))
+    world.tick()
+    for node in (0, 1):
+        world.write("1", "start", node=node)
+    world.write("1", "end", node=1, exit=0)
+    assert world.tick(1) == []
+    world.write("1", "end", node=0, exit=75)  # what all of them found: they were asked to stop
+    assert world.tick(10) == []
+    for node in (0, 1):
+        world.write("1", "start", node=node, restart=1)
+    world.write("1", "end", node=0, exit=0, restart=1)
+    assert world.tick(1) == []
+    world.write("1", "end", node=1, exit=0, restart=1)
+    assert world.tick(1) == [("train s/a-4/seed-1", Cause.DONE, "done")]
+
+
 def test_nothing_is_concluded_while_slurm_does_not_answer(world):
     world.add()
     world.tick()
@@ -364,6 +381,16 @@ def test_a_live_job_on_other_inputs_is_cancelled(world):
     assert len(world.slurm.jobs) == 1  # not before the old one has had time to go
     world.tick(10)
     assert len(world.slurm.jobs) == 2
+
+
+def test_a_live_batch_goes_on_for_the_sake_of_its_others(world):
+    for k in range(2):
+        world.add(f"predict s/a-4/seed-{k} valid 1", batchable=True, seconds=20.0)
+    world.tick()
+    world.new_head()
+    assert world.sweep.adopt(world.task("predict s/a-4/seed-0 valid 1", stamp="y")) is None
+    assert world.sweep.adopt(world.task("predict s/a-4/seed-1 valid 1")) == "live"
+    assert world.slurm.cancelled == []
 
 
 def test_a_head_does_not_start_while_slurm_is_silent(world):

@@ -113,18 +113,26 @@ def lines_of(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def exit_codes(ends: list[dict[str, Any]]) -> dict[int, int]:
-    """Exit code of each member that ended, by its position: its last attempt's, on whichever node went wrong.
+def exit_codes(ends: list[dict[str, Any]], nodes: int) -> dict[int, int]:
+    """Exit code of each member that has ended on `nodes` nodes, by its position; of a requeued job the last time's.
 
-    A process that a signal ended on any node is the cause of what the other nodes then complain of.
+    It has ended once the first node says so, well only once all do. A process that a signal ended on any node is the
+    cause of what the other nodes then complain of.
     """
-    found: dict[int, list[int]] = {}
-    for line in ends:
-        if line["event"] == "start" and line["node"] == 0:
-            found[line["member"]] = []  # a requeued job's earlier ends count no more
-        elif line["event"] == "end":
-            found.setdefault(line["member"], []).append(line["exit"])
-    return {member: max(codes, key=lambda code: (code > 128, code != 0)) for member, codes in found.items() if codes}
+    last: dict[int, int] = {}
+    found: dict[int, dict[int, int]] = {}
+    for line in sorted(ends, key=lambda line: line["restart"]):
+        member = line["member"]
+        if line["restart"] != last.get(member):
+            last[member], found[member] = line["restart"], {}
+        if line["event"] == "end":
+            found[member][line["node"]] = line["exit"]
+    worst = {
+        member: max(codes.values(), key=lambda code: (code > 128, code != 0))
+        for member, codes in found.items()
+        if 0 in codes
+    }
+    return {member: code for member, code in worst.items() if code or len(found[member]) == nodes}
 
 
 def live_cells(study: str, paths: Paths) -> dict[str, str]:

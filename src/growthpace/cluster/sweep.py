@@ -125,7 +125,7 @@ class Sweep:
     def adopt(self, task: Task) -> str | None:
         """What an earlier head left of a task: "done", "live" (it is waited for now), or None (to be submitted).
 
-        A live job on other inputs is cancelled: what it computes is no longer wanted.
+        A live job on other inputs, of this task alone, is cancelled: what it computes is no longer wanted.
         """
         with self.lock:
             return self._adopt(task)
@@ -136,22 +136,28 @@ class Sweep:
             return None
         ticket, k, job_id = left
         same = ticket.members[k].stamp == task.member.stamp
-        code = exit_codes(self.folder.ends(ticket)).get(k)
+        code = self._exit_codes(ticket).get(k)
         if same and code == 0 and all(Path(path).exists() for path in task.member.outputs):
             self._record_end(ticket, job_id, task, Cause.DONE, code, "")
             return "done"
         if job_id is None:
             return None
         if not same:
-            self.report(f"{task.member.cell}: SLURM job {job_id} computes it with other settings, it is cancelled")
-            self.slurm.cancel([job_id])
-            task.not_before = self.clock() + QUERY_SECONDS
+            if len(ticket.members) == 1:
+                self.report(f"{task.member.cell}: SLURM job {job_id} computes it with other settings, it is cancelled")
+                self.slurm.cancel([job_id])
+                task.not_before = self.clock() + QUERY_SECONDS
+            # A batch goes on for the sake of its others. What it is at now holds that state's lock until it has ended,
+            # and what it has not begun it computes with the present settings, as everybody does.
             return None
         job = self.jobs.setdefault(ticket.name, SlurmJob(ticket, job_id, self.clock(), {}))
         job.tasks[k] = task
         task.progress = progress_of(task.member.state)
         self.report(f"{task.member.cell}: SLURM job {job_id} is at it already, it is waited for")
         return "live"
+
+    def _exit_codes(self, ticket: Ticket) -> dict[int, int]:
+        return exit_codes(self.folder.ends(ticket), ticket.need.nodes)
 
     # --- one look at everything ---
 
@@ -166,7 +172,7 @@ class Sweep:
             return list(self._tick())
 
     def _tick(self) -> Iterator[tuple[Task, Cause, Decision]]:
-        found = {name: exit_codes(self.folder.ends(job.ticket)) for name, job in self.jobs.items()}
+        found = {name: self._exit_codes(job.ticket) for name, job in self.jobs.items()}
         broken = any(code for codes in found.values() for code in codes.values())
         queue = None
         if self.jobs and self.clock() - self.asked >= (BROKEN_SECONDS if broken else QUERY_SECONDS):
