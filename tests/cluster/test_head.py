@@ -19,15 +19,12 @@ FACTS = PartitionFacts("gpu", True, 24 * 60, 8, 32, 256_000, {"a100": 4})
 @pytest.fixture
 def cluster(monkeypatch):
     """What SLURM answers; None for silence."""
-    answers = {
-        "settings": {"AccountingStorageType": "accounting_storage/slurmdbd"},
-        "partitions": {"gpu": FACTS},
-        "queue": [],
-    }
+    answers = {"settings": {"AccountingStorageType": "accounting_storage/slurmdbd"}, "queue": [], "accounts": "lab\n"}
     monkeypatch.setattr(slurm, "settings", lambda: answers["settings"])
-    monkeypatch.setattr(slurm, "partitions", lambda: answers["partitions"])
+    monkeypatch.setattr(slurm, "partitions", lambda: {"gpu": FACTS})
     monkeypatch.setattr(slurm, "queue", lambda study: answers["queue"])
-    monkeypatch.setattr(head, "partition_settings", dict)
+    monkeypatch.setattr(slurm, "ask", lambda command: answers["accounts"] if command[0] == "sacctmgr" else "")
+    monkeypatch.setattr(head, "check_submission", lambda site: [])
     return answers
 
 
@@ -45,7 +42,7 @@ def test_nothing_to_say_where_all_is_well(cluster, files):
     assert look(files) == []
 
 
-@pytest.mark.parametrize("silent", ["settings", "partitions", "queue"])
+@pytest.mark.parametrize("silent", ["settings", "queue"])
 def test_a_silent_controller_is_a_reason_to_wait(cluster, files, silent):
     cluster[silent] = None
     with pytest.raises(InputError, match="its controller is down"):
@@ -66,8 +63,14 @@ def test_all_faults_at_once(cluster, files, monkeypatch):
 
 
 def test_a_partition_of_another_name(cluster, files):
-    with pytest.raises(InputError, match=r"partition gpus: this cluster has none of that name \(it has gpu\)"):
+    with pytest.raises(InputError, match=r"partition gpus: the cluster has none of this name \(it has: gpu\)"):
         look(files, name="gpus")
+
+
+def test_an_account_of_somebody_else(cluster, files):
+    cluster["settings"] |= {"AccountingStorageEnforce": "associations,limits"}
+    with pytest.raises(InputError, match=r"account: theirs is none of yours \(you have: lab\); correct account"):
+        look(files, account="theirs")
 
 
 def test_notes(cluster, files):

@@ -16,7 +16,7 @@ from growthpace.checks import check_study
 from growthpace.cluster import slurm
 from growthpace.cluster.placement import Need, place
 from growthpace.cluster.site import SITE, Site, load_site
-from growthpace.cluster.site_check import partition_faults, partition_settings
+from growthpace.cluster.site_check import check_partitions, check_submission
 from growthpace.errors import InputError
 from growthpace.grid import Grid, Paths
 from growthpace.planning import Costs
@@ -68,12 +68,11 @@ def run_snakemake(config: Path) -> int:
 
 def preflight(study: Study, paths: Paths, site: Site) -> list[str]:
     """What a user should know before the sweep starts; `InputError` with every fault that would stop it later."""
-    settings, partitions = slurm.settings(), slurm.partitions()
-    queue = slurm.queue(study.study)
-    if settings is None or partitions is None or queue is None:
-        raise InputError("SLURM does not answer (scontrol, sinfo, squeue): its controller is down. Try again later")
+    settings, queue = slurm.settings(), slurm.queue(study.study)
+    if settings is None or queue is None:
+        raise InputError("SLURM does not answer (scontrol, squeue): its controller is down. Try again later")
     costs = Costs(study, paths, site)
-    faults = [*_partition_faults(site, partitions), *_model_faults(study, costs, site), *_disk_faults(paths, costs)]
+    faults = [*_site_faults(site, settings), *_model_faults(study, costs, site), *_disk_faults(paths, costs)]
     if faults:
         raise InputError("this sweep cannot work:\n" + "\n".join(f"- {fault}" for fault in faults))
     notes = []
@@ -90,14 +89,12 @@ def preflight(study: Study, paths: Paths, site: Site) -> list[str]:
     return notes
 
 
-def _partition_faults(site: Site, facts: dict[str, slurm.PartitionFacts]):
-    described = partition_settings() or {}
-    for partition in site.partitions:
-        if partition.name not in facts:
-            yield f"partition {partition.name}: this cluster has none of that name (it has {', '.join(sorted(facts))})"
-            continue
-        found = partition_faults(partition, facts[partition.name], described.get(partition.name, {}))
-        yield from (f"partition {partition.name}: {text}" for level, text in found if level == "fault")
+def _site_faults(site: Site, settings: dict[str, str]):
+    """What `growthpace doctor` would call faults of the site's file: partitions, limits, account, QOS."""
+    accounting = "slurmdbd" in settings.get("AccountingStorageType", "")
+    for found in [*check_partitions(site, settings, accounting), *check_submission(site)]:
+        if found.level == "fault":
+            yield f"{found.what}: {found.found}; {found.advice}"
 
 
 def _model_faults(study: Study, costs: Costs, site: Site):
