@@ -51,7 +51,8 @@ class _Job:
             for k in waiting:
                 if self.stopping or time.time() >= self.stop_at:
                     return wrong or STOPPED
-                wrong = wrong or self._carry_out(k)
+                code = self._carry_out(k)
+                wrong = wrong or code
         return wrong
 
     def _carry_out(self, k: int) -> int:
