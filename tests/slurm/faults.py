@@ -33,7 +33,7 @@ from submitted import Attempt, Submitted, attempts, new_submitted
 from cluster import NODES, Cluster
 
 STUDY = Path(__file__).with_name("fault_study.yaml")
-PAUSE = 1.0
+PAUSE = 1.5
 """Seconds that every step of a training and every batch of a prediction takes longer."""
 LONGEST = 1800
 """Seconds that a sweep may take, before it counts as hanging."""
@@ -57,6 +57,13 @@ class Victim:
     def cell(self) -> str:
         """What it is at, as far as one can see from outside."""
         return self.cells[self.states.index(self.attempt.state) if self.attempt else 0]
+
+    @property
+    def left(self) -> int | None:
+        """Steps or items still to do; None while it starts."""
+        if self.attempt is None or self.attempt.start is None:
+            return None
+        return self.attempt.of - self.attempt.reached
 
     @property
     def moment(self) -> str:
@@ -170,13 +177,13 @@ class Storm:
             return f"job {victim.job}", [victim]
 
     def time_limit(self):
-        if victim := self._one():
+        if victim := self._one(lambda victim: victim.left is None or victim.left > 15):  # SLURM looks every half minute
             end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 2))
             self.cluster.command("scontrol", "update", f"JobId={victim.job}", f"EndTime={end}")
             return f"job {victim.job}", [victim]
 
     def out_of_memory(self):
-        if victim := self._one(lambda victim: victim.attempt and victim.attempt.start is not None):
+        if victim := self._one(lambda victim: victim.left is not None and victim.left > 2):
             (self.project.folder / "eat" / victim.job).touch()
             return f"job {victim.job} takes more than it asked for", [victim]
 
