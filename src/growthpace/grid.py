@@ -155,6 +155,15 @@ class Grid:
             found += [(name, epoch) for epoch in epochs]
         return found
 
+    def evaluated_epochs(self, run: Run) -> list[int]:
+        """Epochs whose weights are needed until all is evaluated; all of them where the study keeps all."""
+        if self.study.keep_checkpoints == "all":
+            return list(range(1, self.epochs(run) + 1))
+        found: set[int] = set()
+        for _, epoch in self.evaluations(run):
+            found.update(self.candidates(run) if epoch == SELECTED else [epoch])
+        return sorted(found)
+
     def pools(self, source: str) -> list[str]:
         """Abilities that a source has pools for."""
         return list(self.study.abilities) if self.study.sources[source].labelled else [GENERAL]

@@ -209,7 +209,7 @@ class Plan:
         wanted: set[int] = set()
         for run in self.grid.runs:
             if self.grid.epochs(run) == epochs:
-                wanted.update(self._evaluated_epochs(run))
+                wanted.update(self.grid.evaluated_epochs(run))
         root = f"{self.paths.root}/runs/{{model}}/{{dataset}}/seed-{{seed}}"
         return [f"{root}/epoch-{epoch}.json" for epoch in sorted(wanted)]
 
@@ -353,14 +353,6 @@ class Plan:
         for run in self.runs.values():
             for evaluation in self.grid.evaluations(run):
                 yield run, evaluation
-
-    def _evaluated_epochs(self, run: Run) -> set[int]:
-        if self.study.keep_checkpoints == "all":
-            return set(range(1, self.grid.epochs(run) + 1))
-        found: set[int] = set()
-        for _, epoch in self.grid.evaluations(run):
-            found.update(self.grid.candidates(run) if epoch == SELECTED else [epoch])
-        return found
 
 
 def _strings(paths: Iterable[Path]) -> list[str]:

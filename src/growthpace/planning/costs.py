@@ -10,7 +10,7 @@ from pathlib import Path
 
 from growthpace.cluster.site import Partition, Site
 from growthpace.files import fingerprint, read_json
-from growthpace.grid import SELECTED, Grid, Paths, Run
+from growthpace.grid import Grid, Paths, Run
 from growthpace.planning import formulas, measured, shape
 from growthpace.planning.estimate import Estimate
 from growthpace.planning.formulas import DISK_BYTES_PER_SECOND, GB, GPU_GB, START_SECONDS
@@ -89,7 +89,7 @@ class Costs:
         gpu_memory = self._training_memory(found, self._processes(model)) if found else None
         disk = None
         if found:
-            disk = formulas.training_disk(found.parameters, len(self._needed(run)), precision) / GB
+            disk = formulas.training_disk(found.parameters, len(self.grid.evaluated_epochs(run)), precision) / GB
         seconds, basis, why = self._training_time(model, dataset, partition)
         nodes = math.ceil(gpus / partition.gpus_per_node) if partition else 1
         return Estimate(gpus, nodes, seconds, basis, why, memory, gpu_memory if gpus else None, disk)
@@ -123,7 +123,9 @@ class Costs:
         if found:
             saves = epochs + work // (60 * training.save_minutes)
             written = saves * formulas.STATE_BYTES
-            written += len(self._needed(Run(model, dataset, 0))) * formulas.weight_bytes(training.precision)
+            written += len(self.grid.evaluated_epochs(Run(model, dataset, 0))) * formulas.weight_bytes(
+                training.precision
+            )
             saved = found.parameters * (4 + written) / DISK_BYTES_PER_SECOND
             if saved > 0.1 * work:
                 about = f", and {saved:,.0f} s of loading and saving at {DISK_BYTES_PER_SECOND / GB:g} GB/s{about}"
@@ -280,7 +282,7 @@ class Costs:
         kept, states = 0.0, []
         for run in self.grid.runs:
             parameters = self.parameters(run.model)
-            whole = formulas.training_disk(parameters, len(self._needed(run)), precision) / GB
+            whole = formulas.training_disk(parameters, len(self.grid.evaluated_epochs(run)), precision) / GB
             states.append(formulas.training_disk(parameters, 0, precision) / GB)
             kept += whole - states[-1]
         at_once = self.site.jobs_at_once if self.site else 1
@@ -291,15 +293,6 @@ class Costs:
         return base + kept + sum(sorted(states)[-at_once:]) + predictions
 
     # --- what they rest on ---
-
-    def _needed(self, run: Run) -> set[int]:
-        """Epochs whose weights a run keeps until all is evaluated."""
-        if self.study.keep_checkpoints == "all":
-            return set(range(1, self.grid.epochs(run) + 1))
-        needed: set[int] = set()
-        for _, epoch in self.grid.evaluations(run):
-            needed.update(self.grid.candidates(run) if epoch == SELECTED else [epoch])
-        return needed
 
     def _speed(self, model: str) -> tuple[float, str, int] | None:
         return measured.throughput(self.texts.runs_of(model), self.study.training, self._types)

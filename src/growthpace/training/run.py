@@ -43,15 +43,15 @@ def needed_epochs(study: Study, run: Run, paths: Paths, trained: bool) -> list[i
     are of these weights, and only what is missing needs any. Otherwise they are of other weights and count for nothing.
     """
     grid = Grid(study)
-    if study.keep_checkpoints == "all":
-        return list(range(1, grid.epochs(run) + 1))
+    if study.keep_checkpoints == "all" or not trained:
+        return grid.evaluated_epochs(run)
     needed: set[int] = set()
     for suite, epoch in grid.evaluations(run):
-        if trained and paths.prediction(run, suite, epoch).exists():
+        if paths.prediction(run, suite, epoch).exists():
             continue
         if epoch != SELECTED:
             needed.add(epoch)
-        elif trained and paths.selected(run).exists():
+        elif paths.selected(run).exists():
             needed.add(read_json(paths.selected(run))["epoch"])
         else:
             needed.update(grid.candidates(run))
