@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from growthpace.cut_off import settle_cut_off_trainings
 from growthpace.data.importers import local_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
@@ -70,6 +71,7 @@ def open_plan(workflow) -> Plan:
             from growthpace.checks import check_study  # imports pyarrow, which a plan of a big study has no room for
 
             check_study(plan.study, plan.paths)
+            settle_cut_off_trainings(plan.grid, plan.paths)
             plan.set_aside_unchosen()
             plan.forget_lost_weights()
     except InputError as error:

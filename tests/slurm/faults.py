@@ -35,6 +35,8 @@ from cluster import NODES, Cluster
 STUDY = Path(__file__).with_name("fault_study.yaml")
 PAUSE = 1.5
 """Seconds that every step of a training and every batch of a prediction takes longer."""
+MINUTES = 1.01
+"""That a job gets: a training that starts slowly, or waits, stops by itself and goes on in another job."""
 LONGEST = 1800
 """Seconds that a sweep may take, before it counts as hanging."""
 RESULTS_MB = 96
@@ -83,6 +85,10 @@ class Storm:
         self.codes: list[int] = []
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.away: set[str] = set()
+        self.doomed: dict[str, float] = {}
+        """Jobs that end soon of an earlier fault, and until when to leave them alone."""
+        self.early: list[str] = []
+        """Heads that ended well too soon."""
         self.head: subprocess.Popen | None = None
 
     def run(self) -> None:
@@ -97,8 +103,10 @@ class Storm:
                 entry[1]()
             if (code := self.head.poll()) is not None:
                 self.codes.append(code)
-                if code == 0:
+                if code == 0 and (self.project.results / "report.html").exists():
                     break
+                if code == 0:
+                    self.early.append(f"head {len(self.codes)} ended with exit code 0 before everything was done")
                 calm = 0 if self.left or self.later else calm + 1
                 if calm > 3:
                     break
@@ -150,7 +158,8 @@ class Storm:
 
     def _one(self, fits: Callable[[Victim], Any] = lambda victim: True) -> Victim | None:
         """A job, most often one that has begun to work: starting takes long, and is the least that can be lost."""
-        found = [victim for victim in self.running() if fits(victim)]
+        now = time.time()
+        found = [v for v in self.running() if fits(v) and self.doomed.get(v.job, 0) < now]
         working = [victim for victim in found if victim.moment != "starting"]
         if working and self.chance.random() < 0.75:
             found = working
@@ -180,6 +189,7 @@ class Storm:
         if victim := self._one(lambda victim: victim.left is None or victim.left > 15):  # SLURM looks every half minute
             end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 2))
             self.cluster.command("scontrol", "update", f"JobId={victim.job}", f"EndTime={end}")
+            self.doomed[victim.job] = time.time() + 35
             return f"job {victim.job}", [victim]
 
     def out_of_memory(self):
@@ -226,7 +236,7 @@ class Storm:
         if found := self._node():
             node, victims = found
             self.cluster.kill_slurmd(node)
-            seconds = self.chance.uniform(2, 30)
+            seconds = self.chance.uniform(5, 40)  # SLURM gives the node up after ten
             self._after(seconds, lambda: (self.cluster.start_slurmd(node), self.away.discard(node)))
             return f"{node}, for {seconds:.0f} s", victims
 
@@ -295,7 +305,7 @@ class Outcome:
 
 def made(folder: Path, cluster: Cluster, seeds: int) -> Submitted:
     """A fresh copy of the study with so many seeds, whose predictions take several batches."""
-    project = new_submitted(folder, cluster, STUDY, seeds=list(range(1, seeds + 1)))
+    project = new_submitted(folder, cluster, STUDY, max_hours=MINUTES / 60, seeds=list(range(1, seeds + 1)))
     project.edit_source("evaluation/engine.py", "batch_tokens: int = 8192", "batch_tokens: int = 256")
     return project
 
@@ -328,6 +338,7 @@ def storm(folder: Path, cluster: Cluster, kinds: list[str], chance, seeds: int, 
         storm.run()
         seconds = time.time() - began
         wrong = [f"exit codes of the heads: {storm.codes}"] if storm.codes[-1:] != [0] else []
+        wrong += storm.early
         wrong += [f"no chance for: {', '.join(storm.left)}"] if storm.left else []
         wrong += faults_of_results(project, expected)
         for fault in storm.faults:

@@ -37,7 +37,7 @@ partitions:
     gpus_per_node: 1
     cpus_per_node: {cpus}
     memory_gb_per_node: {memory_gb}
-    max_hours: 1
+    max_hours: {max_hours}
     max_nodes: 4
 submissions_per_minute: 600
 """
@@ -186,12 +186,15 @@ class Submitted(Project):
         return {str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def new_submitted(folder: Path, cluster: Cluster, study: Path, cpus: int = 1, **changes) -> Submitted:
+def new_submitted(
+    folder: Path, cluster: Cluster, study: Path, cpus: int = 1, max_hours: float = 1, **changes
+) -> Submitted:
     """A fresh copy of the project with the study, whose keys (dotted with `__`) may be changed."""
     new_project(folder)
     config = f"config/{study.name}"
     (folder / config).write_text(study.read_text(encoding="utf-8"), encoding="utf-8")
-    (folder / "profiles/slurm/site.yaml").write_text(SITE.format(cpus=cpus, memory_gb=MEMORY_GB), encoding="utf-8")
+    site = SITE.format(cpus=cpus, memory_gb=MEMORY_GB, max_hours=max_hours)
+    (folder / "profiles/slurm/site.yaml").write_text(site, encoding="utf-8")
     made = Submitted(folder, cluster, config)
     made.edit_config(**changes)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -232,6 +233,28 @@ def test_a_failed_run_does_not_stop_the_others_and_is_shown_as_missing(project):
     plan = project.plan()
     assert {o for r, o in plan.jobs if r.startswith("train")} == {f"results/mini/runs/{failing}/epoch-1.json"}
     assert {"collect", "report"} <= set(plan.rules)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_training_that_was_cut_off_at_its_end_hides_nothing(project, whole):
+    """Snakemake was killed between a training's last file and its note of it, and something else is missing."""
+    run = project.results / "runs" / "s" / "curated-4" / "seed-1"
+    outputs = [run / "training.json", *run.glob("epoch-*.json")]
+    for output in outputs:
+        name = base64.urlsafe_b64encode(str(output.relative_to(project.folder)).encode()).decode()
+        (project.folder / ".snakemake" / "incomplete" / name).write_text('{"external_jobid": null}')
+    if not whole:
+        (run / "training.json").unlink()
+        shutil.rmtree(project.results / "predictions/s/curated-4/seed-1")
+    (project.results / "predictions/m/curated-4/seed-1/epoch-2/valid.parquet").unlink()
+    plan = project.plan()
+    assert "results/mini/predictions/m/curated-4/seed-1/epoch-2/valid.parquet" in plan.outputs("predict")
+    assert (plan.rules["train_3_epochs"], plan.rules["report"]) == (0 if whole else 1, 1)
+    done = project.run()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert project.plan().jobs == ()
+    log = (run / "state" / "log.txt").read_text()
+    assert log.count("starts at step") == 1  # what had been trained was not trained again
 
 
 def test_unselected_checkpoints_are_removed_once_they_are_evaluated(tmp_path):

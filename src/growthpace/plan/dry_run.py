@@ -77,7 +77,7 @@ def planned_jobs(config: Path, forced: Iterable[str] = ()) -> list[Job]:
         raise InputError("no Snakefile here; run this in the folder that growthpace was cloned into")
     command = [sys.executable, "-m", "snakemake", "-n", "--logger", "growthpace", "--configfile", str(config)]
     # A sweep that runs now holds the lock, and its unfinished outputs count as incomplete.
-    command += ["--nolock", "--rerun-incomplete", "--cores", "1000", "--quiet", "rules", "progress", "reason", "host"]
+    command += ["--nolock", "--ignore-incomplete", "--cores", "1000", "--quiet", "rules", "progress", "reason", "host"]
     forced = list(forced)
     command += ["--forcerun", *forced] if forced else []
     with tempfile.TemporaryDirectory() as folder:
