@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from submitted import Attempt, Submitted, attempts, lines
 
+from growthpace.interruptible import BUSY
+
 
 class Hit(NamedTuple):
     """A job that a fault met, and what it was at."""
@@ -88,9 +90,10 @@ def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected
         attempt = _at(own.get(state or "", []), fault.time)
         later = (s for s in starts[cell] if s["time"] > fault.time and (s["slurm"], s["restart"]) != current)
         start = next(later, None)
-        if (
-            attempt and (any(line.endswith("done") for line in attempt.said) or next_fault <= attempt.last)
-        ) or start is None:
+        if attempt and (any(line.endswith("done") for line in attempt.said) or next_fault <= attempt.last):
+            second = start and start["exit"] == BUSY and start["time"] < attempt.last
+            fault.reactions.append("went on; a second start of it was turned away" if second else "went on")
+        elif start is None:
             fault.reactions.append("went on")
         elif start["time"] > next_fault:
             fault.reactions.append("hit again before it ran again")
@@ -106,13 +109,16 @@ def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected
 
 
 def starts_by_cell(project: Submitted) -> dict[str, list[dict[str, Any]]]:
-    """Starts of each cell on the first node of its job, in order of time."""
+    """Starts of each cell on the first node of its job, in order of time; `exit` is how each ended, if it told."""
     found = defaultdict(list)
     for path in (project.results / "slurm" / "ends").glob("*.0.jsonl"):
         if ticket := project.ticket(path.name.split(".")[0]):
             for line in lines(path):
+                own = found[ticket["members"][line["member"]]["cell"]]
                 if line["event"] == "start":
-                    found[ticket["members"][line["member"]]["cell"]].append(line)
+                    own.append({**line, "exit": None})
+                elif own:
+                    own[-1]["exit"] = line["exit"]
     return defaultdict(list, {cell: sorted(own, key=lambda line: line["time"]) for cell, own in found.items()})
 
 
@@ -144,7 +150,8 @@ def table(outcome, seed: int) -> str:
         f"{outcome.heads} head processes one after the other. Every step was slowed down, so that faults hit in the "
         "middle; a requeued job waits 11 s in SLURM here, about two minutes elsewhere.",
         "",
-        f"{_share(outcome)}; a state was saved every three seconds.",
+        f"{_share(outcome)}; a state was saved every three seconds. A job was given one minute: {outcome.budget} times "
+        "one stopped by itself, in time, and its work went on in another.",
         "",
         "Asserted for the sweep as a whole: exit code 0 in the end; all weights, predictions and scores equal those of "
         "an undisturbed run, bit for bit; nothing finished was computed again; never two processes on one state "

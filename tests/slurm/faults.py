@@ -195,6 +195,7 @@ class Storm:
     def out_of_memory(self):
         if victim := self._one(lambda victim: victim.left is not None and victim.left > 2):
             (self.project.folder / "eat" / victim.job).touch()
+            self.doomed[victim.job] = time.time() + 10
             return f"job {victim.job} takes more than it asked for", [victim]
 
     def killed_rank(self):
@@ -300,6 +301,8 @@ class Outcome:
     needed: int
     cells: int
     heads: int
+    budget: int
+    """Times that a job stopped by itself since its time was over."""
     said: str = field(repr=False)
 
 
@@ -350,7 +353,8 @@ def storm(folder: Path, cluster: Cluster, kinds: list[str], chance, seeds: int, 
             keep = folder.with_name(folder.name + ".kept")
             shutil.copytree(project.results, keep, dirs_exist_ok=True)
             wrong.append(f"what it left: {keep} and {folder}")
-        return Outcome(storm.faults, wrong, seconds, steps, needed, len(own), len(storm.codes), project.said())
+        budget = sum(line["event"] == "ended" and line["cause"] == "stopped" for line in project.ledger())
+        return Outcome(storm.faults, wrong, seconds, steps, needed, len(own), len(storm.codes), budget, project.said())
 
 
 def shuffled(each: int, kinds: tuple[str, ...], chance: random.Random) -> list[str]:
@@ -375,13 +379,11 @@ def main() -> None:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="faults-", dir="/tmp"))
     chance = random.Random(arguments.seed)
     with Cluster(cpus=1) as cluster:
-        known = arguments.reference
-        if known and known.exists():
+        if (known := arguments.reference) and known.exists():
             expected = json.loads(known.read_text())
         else:
             expected = reference(folder / "undisturbed", cluster, arguments.seeds)
-            if known:
-                known.write_text(json.dumps(expected))
+            known and known.write_text(json.dumps(expected))
         kinds = shuffled(arguments.each, tuple(arguments.kinds), chance)
         outcome = storm(folder / "disturbed", cluster, kinds, chance, arguments.seeds, arguments.pace, expected)
     text = table(outcome, arguments.seed)

@@ -22,6 +22,7 @@ from growthpace.grid import Grid, Paths
 from growthpace.planning import Costs
 from growthpace.study import Study, load_study
 from growthpace.warm import WarmServer
+from growthpace.wiring import Plan as Wiring
 
 Report = Callable[[str], None]
 
@@ -43,7 +44,14 @@ def submit(config: Path, site_file: Path | None, max_rerun_gpu_hours: float, yes
     for line in preflight(study, paths, site):
         report(line)
     guard(config, max_rerun_gpu_hours, yes, report)
-    return run_snakemake(config)
+    code = run_snakemake(config)
+    missing = [path for path in (*Wiring(config).predictions(), paths.root / "report.html") if not Path(path).exists()]
+    if code == 0 and missing:  # whatever Snakemake overlooked must not pass for done
+        report(
+            f"Snakemake ended, but {len(missing)} files are missing, such as {missing[0]}: `growthpace resume {config}`"
+        )
+        return 1
+    return code
 
 
 def run_snakemake(config: Path) -> int:
