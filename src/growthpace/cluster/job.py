@@ -8,7 +8,6 @@ starts then. Exit code: that of the first member that went wrong, else 0.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from growthpace.cluster.ledger import Ticket, lines_of, ticket_from
+from growthpace.cluster.ledger import Ticket, add_line, lines_of, ticket_from
 from growthpace.files import read_json
 from growthpace.interruptible import STOP_AT, STOPPED
 from growthpace.warm import WarmServer
@@ -84,10 +83,7 @@ class _Job:
             "time": time.time(),
             **facts,
         }
-        with open(self.ends, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
-            handle.flush()
-            os.fsync(handle.fileno())
+        add_line(self.ends, line)
 
 
 def _ignore() -> None:

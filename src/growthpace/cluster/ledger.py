@@ -10,7 +10,9 @@ A head process that takes over from a dead one finds everything here and in sque
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -90,8 +92,7 @@ class SlurmFolder:
 
     def record(self, event: str, **facts: Any) -> None:
         """Adds a line to the ledger."""
-        with open(self.root / "ledger.jsonl", "a", encoding="utf-8") as handle:
-            handle.write(json.dumps({"event": event, "time": round(time.time(), 3), **facts}) + "\n")
+        add_line(self.root / "ledger.jsonl", {"event": event, "time": round(time.time(), 3), **facts})
 
     def ledger(self) -> list[dict[str, Any]]:
         """All lines of the ledger, oldest first."""
@@ -104,12 +105,25 @@ def ticket_from(content: dict[str, Any]) -> Ticket:
     return Ticket(**{**content, "members": members, "need": Need(**content["need"])})
 
 
+def add_line(path: Path, content: dict[str, Any]) -> None:
+    """Adds a JSON line and brings it to the disk. It begins a new line whatever a full disk left of the one before."""
+    with open(path, "a+b") as handle:
+        if handle.seek(0, os.SEEK_END):
+            handle.seek(-1, os.SEEK_END)
+            torn = handle.read(1) != b"\n"
+        else:
+            torn = False
+        handle.write((b"\n" if torn else b"") + json.dumps(content).encode() + b"\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
 def lines_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a file of JSON lines; none where there is no file."""
+    """The lines of a file of JSON lines, but for torn ones; none where there is no file."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("}\n"):
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):  # torn: a full disk, a crash, or it is being written now
             yield json.loads(line)
 
 
