@@ -347,7 +347,7 @@ def message(error: BaseException, arguments: list[str]) -> str:
         remedy = REMEDIES.get(arguments[0] if arguments else "", "use more memory")
         return f"out of memory ({said}); {remedy}"
     if code == NO_SPACE:
-        place = Path(getattr(error, "filename", None) or ".").absolute()
+        place = Path(getattr(error, "filename", None) or "results").absolute()
         while not place.exists():
             place = place.parent
         usage = shutil.disk_usage(place)
