@@ -45,3 +45,21 @@ def test_without_a_server_a_job_starts_by_itself(tmp_path):
     gone = {**os.environ, SOCKET: str(tmp_path / "nothing")}
     done = growthpace("check", "absent.yaml", environment=gone, folder=tmp_path)
     assert (done.returncode, done.stderr) == (2, "growthpace: absent.yaml: no such file\n")
+
+
+def test_signals_to_everybody_leave_the_server_alone_and_killing_it_is_no_defect_of_a_job(tmp_path):
+    os.mkfifo(tmp_path / "study.yaml")
+    with WarmServer(light=True) as server:
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):  # before it has imported anything, too
+            os.kill(server.pid, number)
+        environment = {**os.environ, **server.environment}
+        command = [sys.executable, "-m", "growthpace", "check", str(tmp_path / "study.yaml")]
+        job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        time.sleep(4)
+        assert job.poll() is None
+        os.kill(server.pid, signal.SIGKILL)
+        assert job.wait(10) == 128 + signal.SIGKILL
+        assert "the warm server went away" in job.stderr.read()
+        done = growthpace("check", "absent.yaml", environment=environment, folder=tmp_path)
+        assert done.returncode == 2
+    (tmp_path / "study.yaml").unlink()

@@ -49,7 +49,7 @@ class WarmServer:
             # Asking CUDA itself whether there is a GPU would keep forks from using it.
             environment = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env=environment
+                command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env=environment, preexec_fn=_ignore
             )
         return self
 
@@ -88,12 +88,19 @@ def call(arguments: list[str]) -> int | None:
         header = len(job).to_bytes(8, "big")
         link.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
         link.sendall(job)
-        pid = int.from_bytes(_receive(link, 8), "big")
+        try:
+            pid = int.from_bytes(_receive(link, 8), "big")
+        except ConnectionError:  # it died before it had begun with this job
+            return None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, lambda n, frame: _pass_on(n, pid))
         if asked := stop_signal():  # before there was anybody to tell
             _pass_on(asked, pid)
-        return int.from_bytes(_receive(link, 8), "big")
+        try:
+            return int.from_bytes(_receive(link, 8), "big")
+        except ConnectionError as error:  # somebody killed it; that says nothing about the job
+            print(f"growthpace: {error}", file=sys.stderr)
+            return 128 + signal.SIGKILL
 
 
 def _pass_on(number: int, pid: int) -> None:
@@ -125,9 +132,6 @@ def serve(listener: socket.socket, light: bool) -> None:
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    # What comes to all processes of a terminal or a SLURM job is for the jobs; the pipe ends this process.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
     while True:
         ready, _, _ = select.select([listener, 0, wake], [], [])
         if wake in ready:
@@ -152,6 +156,12 @@ def serve(listener: socket.socket, light: bool) -> None:
                 listener.close()
                 run_and_exit(lambda link=link: _run(link))
             running[pid] = link
+
+
+def _ignore() -> None:
+    """What comes to all processes of a terminal or of a SLURM job is for the jobs; the pipe ends the server."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _run(link: socket.socket) -> None:

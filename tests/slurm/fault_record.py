@@ -24,6 +24,10 @@ class Hit(NamedTuple):
     """SLURM's id of the job, and how often that had been requeued before."""
 
 
+HARMLESS = frozenset({"head killed", "slurmctld restarted", "slurmdbd stopped"})
+"""Faults that end no job by themselves."""
+
+
 @dataclass
 class Fault:
     """One fault, what it hit, and (see `followed`) what came of it."""
@@ -76,7 +80,7 @@ def faults_of_results(project: Submitted, expected: dict[str, str]) -> list[str]
 def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected: dict[str, str]) -> None:
     """Fills in what came of a fault.
 
-    The end of an attempt is put down to the last fault that hit its cell before.
+    The end of an attempt is put down to the last fault that hit its job before and can end one.
     """
     own, starts, ledger, hashes = (
         attempts(project.events()),
@@ -85,15 +89,18 @@ def followed(fault: Fault, all_faults: list[Fault], project: Submitted, expected
         project.hashes(),
     )
     for cell, state, _, current in fault.cells:
-        times = sorted(f.time for f in all_faults for hit in f.cells if hit.cell == cell and f.time > fault.time)
-        next_fault = times[0] if times else float("inf")
+        others = [
+            f for f in all_faults for hit in f.cells if (hit.cell, hit.start) == (cell, current) and f is not fault
+        ]
+        strikes = [f.time for f in others if f.kind not in HARMLESS]
+        next_fault = min((moment for moment in strikes if moment > fault.time), default=float("inf"))
         attempt = _at(own.get(state or "", []), fault.time)
         later = (s for s in starts[cell] if s["time"] > fault.time and (s["slurm"], s["restart"]) != current)
         start = next(later, None)
         if attempt and (any(line.endswith("done") for line in attempt.said) or next_fault <= attempt.last):
             second = start and start["exit"] == BUSY and start["time"] < attempt.last
             fault.reactions.append("went on; a second start of it was turned away" if second else "went on")
-        elif start is None:
+        elif start is None or (fault.kind in HARMLESS and any(moment < start["time"] for moment in strikes)):
             fault.reactions.append("went on")
         elif start["time"] > next_fault:
             fault.reactions.append("hit again before it ran again")

@@ -85,40 +85,41 @@ class Storm:
         self.codes: list[int] = []
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.away: set[str] = set()
-        self.doomed: dict[str, float] = {}
-        """Jobs that end soon of an earlier fault, and until when to leave them alone."""
-        self.early: list[str] = []
-        """Heads that ended well too soon."""
+        self.doomed: dict[str, float] = {}  # jobs that end soon of an earlier fault: until when to leave them alone
+        self.early: list[str] = []  # heads that ended well too soon
         self.head: subprocess.Popen | None = None
 
     def run(self) -> None:
         """Until everything is done, or a head gives up although nothing disturbs it any more."""
-        began = time.time()
-        self.head, next_one, calm = self.project.start("submit"), began + 5, 0
+        self.head, began, calm, thrown = self.project.start("submit"), time.time(), 0, 0
+        next_one = began + 5
         while True:
             time.sleep(0.25)
             now = time.time()
             for entry in [entry for entry in self.later if entry[0] <= now]:
                 self.later.remove(entry)
                 entry[1]()
-            if (code := self.head.poll()) is not None:
+            if self.head is None:
+                if not self._full:  # somebody makes room before he goes on
+                    self.head, thrown = self.project.start("resume"), len(self.faults)
+            elif (code := self.head.poll()) is not None:
                 self.codes.append(code)
+                self.head = None
                 if code == 0 and (self.project.results / "report.html").exists():
                     break
                 if code == 0:
                     self.early.append(f"head {len(self.codes)} ended with exit code 0 before everything was done")
-                calm = 0 if self.left or self.later else calm + 1
+                calm = 0 if len(self.faults) > thrown else calm + 1
                 if calm > 3:
                     break
-                if not self._full:
-                    self.head = self.project.start("resume")
             elif now >= next_one and self.left:
                 kind = next((kind for kind in self.left if self._throw(kind)), None)
                 if kind is not None:
                     self.left.remove(kind)
                     next_one = time.time() + self.chance.uniform(0.2, 1.8) * self.pace
             if now - began > LONGEST:
-                os.killpg(self.head.pid, signal.SIGKILL)
+                if self.head:
+                    os.killpg(self.head.pid, signal.SIGKILL)
                 self.codes.append(124)
                 break
         for _, undo in self.later:
@@ -372,10 +373,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the randomness")
     parser.add_argument("--pace", type=float, default=10, help="seconds between two faults, on average")
     parser.add_argument("--table", type=Path, help="Markdown file to write")
-    parser.add_argument("--folder", type=Path, help="a new one, kept; default: one under /tmp, removed if all is well")
+    parser.add_argument("--folder", type=Path, help="a new one, kept; else one under /tmp, removed if all is well")
     parser.add_argument("--reference", type=Path, help="file with the hashes of an undisturbed run; made if missing")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the cluster goes as well
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="faults-", dir="/tmp"))
     chance = random.Random(arguments.seed)
     with Cluster(cpus=1) as cluster:
