@@ -84,7 +84,7 @@ class Storm:
         self.faults: list[Fault] = []
         self.codes: list[int] = []
         self.later: list[tuple[float, Callable[[], Any]]] = []
-        self.away: set[str] = set()
+        self.away: set[str] = set()  # nodes, and slurmdbd
         self.doomed: dict[str, float] = {}  # jobs that end soon of an earlier fault: until when to leave them alone
         self.early: list[str] = []  # heads that ended well too soon
         self.head: subprocess.Popen | None = None
@@ -127,7 +127,7 @@ class Storm:
 
     def _throw(self, kind: str) -> bool:
         """Whether there was something to hit; the fault is on record then."""
-        found = getattr(self, kind.replace(" ", "_").replace("-", "_"))()
+        found = getattr(self, kind.replace(" ", "_"))()
         if found is None:
             return False
         hit, victims = found
@@ -259,7 +259,7 @@ class Storm:
 
     def head_killed(self):
         if victims := self.running():
-            os.kill(self.head.pid, signal.SIGKILL)
+            self.head.kill()
             return f"kill -9 {self.head.pid}", victims
 
     # --- the disk ---
@@ -360,9 +360,7 @@ def storm(folder: Path, cluster: Cluster, kinds: list[str], chance, seeds: int, 
 
 def shuffled(each: int, kinds: tuple[str, ...], chance: random.Random) -> list[str]:
     """So many faults of each kind in a random order."""
-    found = [kind for kind in kinds for _ in range(each)]
-    chance.shuffle(found)
-    return found
+    return chance.sample(kinds * each, len(kinds) * each)
 
 
 def main() -> None:
