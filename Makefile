@@ -33,7 +33,7 @@ test-slurm: setup ## run the tests on a real SLURM cluster on this machine (Linu
 
 test-faults: setup ## inject every kind of fault three times and more, and write benchmarks/faults.md (as test-slurm)
 	$(BIN)/python tests/slurm/cluster.py install
-	$(BIN)/python tests/slurm/faults.py
+	$(BIN)/python tests/slurm/faults.py --each 3 --table benchmarks/faults.md
 
 lint: setup ## check style
 	$(BIN)/ruff check .
