@@ -35,11 +35,23 @@ def test_operations_of_training_by_hand():
     assert formulas.training_operations(1000, 10, 5, True) == pytest.approx(80_000)
 
 
-def test_activations_by_hand():
+def test_frozen_weights_have_no_gradients():
     shape = Shape(1000, 2, 8, 8, 50, 4.0)
-    assert formulas.activations(shape, 3, "bf16", False) == 3 * (34 * 8 * 2 + 12 * 50)
-    assert formulas.activations(shape, 3, "bf16", True) == 3 * (2 * 8 * 2 + 34 * 8 + 12 * 50)
-    assert formulas.activations(shape, 3, "fp32", False) == 3 * (68 * 8 * 2 + 12 * 50)
+    attention = 12 * 2 * 8 * 5
+    assert formulas.training_operations(shape, 10, 5, False, "lora") == 10 * (4 * 1000 + attention)
+    assert formulas.training_operations(shape, 10, 5, True, "qlora") == 10 * (6 * 1000 + attention * 4 / 3)
+
+
+def test_what_is_written_by_hand():
+    assert [formulas.weight_bytes(precision) for precision in ("fp32", "bf16", "fp16")] == [4, 2, 2]
+    assert formulas.training_disk(1000, 5, "fp16") == 1000 * (5 * 2 + 3 * 12)
+    assert formulas.training_disk(1000, 5, "bf16", 10) == 10 * (5 * 4 + 3 * 12)
+    assert formulas.training_disk(1000, 5, "bf16", 10, merged=True) == 10 * (5 * 4 + 3 * 12) + 5 * 2 * 1000
+
+
+def test_four_bits_by_hand():
+    shape = Shape(1000, 2, 8, 8, 50, 4.0)  # 800 of the 1,000 are embeddings
+    assert formulas.quantised_weights(shape, "bf16") == pytest.approx(800 * 2 + 200 * 0.5159, rel=1e-4)
 
 
 def test_a_pass_of_a_prediction_is_the_engines():

@@ -38,7 +38,8 @@ def test_a_sound_study_is_read(tmp_path):
      "figures.colums: unknown key (did you mean columns? allowed: palette, style, panel_width, columns)"),
     ("models.s.folders", "x",
      "models.s.folders: unknown key "
-     "(did you mean folder? allowed: hub, revision, folder, initialise, parameters, processes)"),
+     "(did you mean folder? allowed: hub, revision, folder, initialise, parameters, processes, method, lora, "
+     "trust_remote_code)"),
     ("sources.curated.items.file", "x", "sources.curated.items.file: unknown key (did you mean files? "
      "allowed: folder, hub, revision, files, importer)"),
     ("models.s", {"initialise": LLAMA | {"pretraining": LLAMA["pretraining"] | {"step": 3}}},
@@ -54,7 +55,7 @@ def test_a_sound_study_is_read(tmp_path):
     ("training.learning_rate", float("nan"), "training.learning_rate: found nan, allowed: a number above 0"),
     ("training.betas", [0.9, 2], "training.betas[2]: found 2, allowed: a number from 0 to 1"),
     ("training.betas", [0.9], "training.betas[2]: missing (allowed: a number from 0 to 1)"),
-    ("training.precision", "fp16", "training.precision: found 'fp16', allowed: fp32, bf16"),
+    ("training.precision", "fp8", "training.precision: found 'fp8', allowed: fp32, bf16, fp16"),
     ("untuned", "yes", "untuned: found 'yes', allowed: true or false"),
     ("study", 2024, "study: found 2024, allowed: a text of up to 64 lower-case letters, digits and _ - "
      "(a letter or digit first); put it in quotes"),
@@ -68,7 +69,7 @@ def test_a_sound_study_is_read(tmp_path):
     ("selection", 5, "selection: found 5, allowed: a section with the keys suite, first_epoch, rule"),
     ("figures.palette", "colourblind", f"figures.palette: found 'colourblind', allowed: {', '.join(Palette.__args__)}"),
     # missing
-    ("training.precision", NO_SUCH_KEY, "training.precision: missing (allowed: fp32, bf16)"),
+    ("training.precision", NO_SUCH_KEY, "training.precision: missing (allowed: fp32, bf16, fp16)"),
     ("seeds", [], "seeds: found [], allowed: a list, not empty (each a whole number from 0)"),
     ("sources.curated.items.importer", NO_SUCH_KEY,
      "sources.curated.items.importer: missing (allowed: doit, alpaca, chat, hub_dataset, microworld)"),

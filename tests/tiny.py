@@ -81,7 +81,7 @@ def save_model(
     folder: Path, extra: Sequence[str] = PAPER_TOKENS, dtype: torch.dtype = torch.float32, **changes: Any
 ) -> Path:
     """A Hugging Face folder of a tiny model and its tokenizer."""
-    tokenizer = make_tokenizer(extra)
+    tokenizer = make_tokenizer(extra, CHAT_TEMPLATE)
     make_model(tokenizer, **changes).to(dtype).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

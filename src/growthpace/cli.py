@@ -299,7 +299,7 @@ def train(config: Config, name: RunName):
     wanted = Grid(study).run(name)
     check_spec(study, paths, "run", name)
     processes = study.models[wanted.model].processes
-    if processes > 1 and "WORLD_SIZE" not in os.environ:  # not yet one of them
+    if (processes > 1 or study.training.offload) and "WORLD_SIZE" not in os.environ:  # not yet one of them
         from growthpace.training.launch import launch_instead
 
         launch_instead(processes)
@@ -323,6 +323,19 @@ def predict(config: Config, name: RunName, suite: str, epoch: str):
     from growthpace.evaluation.predict import predict as predict_suite  # torch, as in train
 
     predict_suite(study, wanted, suite, at, paths, report)
+
+
+@app.command(rich_help_panel=USERS)
+def export(config: Config, name: RunName, epoch: int, folder: Path):
+    """Write a checkpoint as a plain Hugging Face folder, its adapters merged in."""
+    from growthpace.grid import Grid
+
+    study, paths = _open(config)
+    found = Grid(study).run(name)
+    from growthpace.models.export import export_checkpoint  # torch, as in train
+
+    export_checkpoint(study, found, epoch, paths, folder)
+    report(f"export {name}: epoch {epoch} written to {folder}")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -129,7 +129,7 @@ class Grid:
         """Number of epochs a run is trained for."""
         if run.dataset == UNTUNED:
             return 0
-        training = self.study.training
+        training = self.study.training.effective
         return training.epochs_by_volume.get(self.datasets[run.dataset].volume, training.epochs)
 
     def candidates(self, run: Run) -> list[int]:
@@ -196,7 +196,8 @@ class Grid:
 
     def model_settings(self, model: str) -> dict[str, Any]:
         """Settings that a base model, made ready for the study's format, depends on."""
-        settings = self.study.models[model].model_copy(update={"parameters": None, "processes": None})
+        elsewhere = {"parameters", "processes", "method", "lora", "trust_remote_code"}
+        settings = self.study.models[model].model_copy(update=dict.fromkeys(elsewhere))
         flat = {"code_version": VERSIONS["base_model"], "format": self.study.format, **_flat("", settings)}
         if settings.initialise:
             flat["threads"] = self.study.threads
@@ -206,11 +207,16 @@ class Grid:
 
     def run_settings(self, run: Run) -> dict[str, Any]:
         """Settings that a run's weights depend on, besides its base model and dataset."""
-        training, processes = self.study.training, self.study.models[run.model].processes
-        elsewhere = {"save_minutes", "epochs", "epochs_by_volume", "distribution"}
+        training, model = self.study.training.effective, self.study.models[run.model]
+        elsewhere = {"save_minutes", "tracking", "epochs", "epochs_by_volume", "distribution", "offload"}
         recipe = training.model_dump(mode="json", exclude=elsewhere)
-        if processes > 1:
-            recipe |= {"processes": processes, "distribution": training.distribution}
+        recipe["method"] = model.method
+        if model.lora:
+            recipe |= _flat("lora", model.lora.model_copy(update={"merged": None}))
+        if model.processes > 1:
+            recipe |= {"processes": model.processes, "distribution": training.distribution}
+        if training.offload:
+            recipe |= {"offload": True, "distribution": training.distribution}
         return {
             "training_version": VERSIONS["training"],
             "encoding_version": VERSIONS["encoding"],

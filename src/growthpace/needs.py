@@ -94,9 +94,15 @@ class Needs:
 
     def memory_advice(self, kind: str, wildcards) -> str:
         """The setting to change where a job's memory runs out for good."""
-        model = "base" if kind == "base_model" else wildcards.model
-        return {
-            "train": f"Lower training.microbatch_tokens, set training.gradient_checkpointing: true, or raise "
-            f"models.{model}.processes with training.distribution: zero3",
-            "predict": f"Lower suites.{getattr(wildcards, 'suite', '')}.max_new_tokens",
-        }.get(kind, "Give the site's file a partition with more memory a node")
+        if kind == "train":
+            training, model = self.study.training, wildcards.model
+            ways = ["Lower training.microbatch_tokens"]
+            if training.gradient_checkpointing is not True:  # `auto` is an estimate, which was wrong then
+                ways.append("set training.gradient_checkpointing: true")
+            if training.offload:
+                ways.append("set training.offload: false, if it was the node's memory and not a GPU's")
+            ways.append(f"raise models.{model}.processes with training.distribution: zero3")
+            return f"{', '.join(ways[:-1])}, or {ways[-1]}"
+        if kind == "predict":
+            return f"Lower suites.{wildcards.suite}.max_new_tokens"
+        return "Give the site's file a partition with more memory a node"

@@ -10,6 +10,7 @@ Paths in a study are relative to the folder of its config file.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -208,8 +209,24 @@ class Initialise(Strict):
         return self
 
 
+class Lora(Strict):
+    """Low-rank adapters (arXiv 2106.09685): a trained product of two thin matrices beside each chosen weight matrix."""
+
+    rank: Count
+    alpha: Positive
+    """The product is scaled by alpha / rank."""
+    targets: Literal["all-linear"] | FileNames
+    """Names of the matrices that get adapters, such as `[q_proj, v_proj]`, or all but the output's (`all-linear`)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    """Share of an adapter's inputs that is left out in training."""
+    merged: bool = False
+    """Whether a checkpoint also holds the whole model with the adapters merged in (`epoch-N/merged`), for programs
+    that know no adapters. Evaluation needs it not, and it takes the room of a whole model. Does not change the result;
+    `growthpace export` makes one afterwards too."""
+
+
 class Model(Strict):
-    """A base model: a hub name, a local Hugging Face folder, or `initialise`."""
+    """A base model: a hub name, a local Hugging Face folder, or `initialise`; and how much of it is trained."""
 
     hub: str | None = None
     revision: str | None = None
@@ -220,6 +237,23 @@ class Model(Strict):
     processes: Count = 1
     """Processes that train it together, one GPU each, on as many nodes as they need. Sums in floating point depend on
     it, so it belongs to the study."""
+    method: Literal["full", "lora", "qlora"] = "full"
+    """What is trained: all weights; adapters beside frozen weights (lora); adapters beside weights that are frozen in
+    four bits (qlora, arXiv 2305.14314; needs the extra `growthpace[qlora]`)."""
+    lora: Lora | None = None
+    """The adapters of `method: lora` and `method: qlora`."""
+    trust_remote_code: bool = False
+    """Whether Python code that comes with the model may be run: only for publishers that you trust."""
+
+    @model_validator(mode="after")
+    def _adapters(self):
+        if self.method != "full" and self.lora is None:
+            raise ValueError(f"lora missing: method: {self.method} trains adapters (rank, alpha, targets, dropout)")
+        if self.method == "full" and self.lora is not None:
+            raise ValueError("lora would have no effect with method: full (allowed: method: lora or qlora)")
+        if self.trust_remote_code and self.initialise is not None:
+            raise ValueError("trust_remote_code would have no effect: initialise brings no code")
+        return self
 
     @model_validator(mode="after")
     def _one_origin(self):
@@ -321,18 +355,29 @@ class Training(Strict):
     """Tokens of an item; see overlong."""
     overlong: Literal["refuse", "truncate", "drop"]
     """What happens to an item longer than max_length: an error, its end cut off, or left out (both are counted)."""
-    precision: Literal["fp32", "bf16"]
-    """What the arithmetic runs in; weights and optimiser state are always fp32."""
-    gradient_checkpointing: bool = False
-    """Recompute activations to save memory. The same result up to rounding."""
+    precision: Literal["fp32", "bf16", "fp16"]
+    """What the arithmetic runs in; weights that are trained and the optimiser's state are always fp32. fp16 scales
+    losses, and needs a GPU."""
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Recompute activations to save memory: always, never, or where the device would be too small without (`auto`, by
+    the estimate of docs/planning.md, decided once per run). The same result up to rounding."""
     microbatch_tokens: Count
     """Tokens of one packed row, at least max_length; gradients of a step's rows are added up."""
-    distribution: Literal["ddp", "zero2", "zero3"] = "ddp"
-    """How the processes of a model (`models.X.processes`) share it: each holds all (ddp); optimiser state and gradients
-    are divided (zero2), and the weights too (zero3). Changes nothing for one process. With `precision: bf16`, zero2 and
-    zero3 round weights to bf16 once before training; their fp32 copies start from there."""
+    distribution: Literal["ddp", "zero1", "zero2", "zero3"] = "ddp"
+    """How the processes of a model (`models.X.processes`) share it: each holds all (ddp), or DeepSpeed divides the
+    optimiser's state (zero1), gradients too (zero2), and weights too (zero3)."""
+    offload: bool = False
+    """Keep the optimiser's state, and with zero3 the weights, in the host's memory. For zero1, zero2 and zero3, also
+    with one process."""
+    compile: bool = False
+    """Let torch compile the model first: minutes for a large one, then faster steps. The same result up to rounding."""
+    paper_compatible: bool = False
+    """Train as the paper's released code did and not as its text claims, which the recipe must state: betas (0.9,
+    0.999), a learning rate that falls to 0 after two steps of warm-up, `epochs` for every volume (docs/paper.md)."""
     save_minutes: Positive = 30
     """A resumable state is written after every epoch and this often. Does not change the result."""
+    tracking: Annotated[list[Literal["tensorboard", "wandb", "trackio"]], AfterValidator(distinct)] = []
+    """Where loss, learning rate and speed are also sent while training. Does not change the result."""
 
     @model_validator(mode="after")
     def _sane(self):
@@ -347,7 +392,32 @@ class Training(Strict):
         for volume, epochs in self.epochs_by_volume.items():
             if epochs == self.epochs:
                 raise ValueError(f"epochs_by_volume: {volume}: {epochs} would have no effect, it is what epochs says")
+        if self.offload and self.distribution == "ddp":
+            raise ValueError("offload would have no effect with distribution: ddp (allowed: zero1, zero2, zero3)")
+        if self.paper_compatible:
+            # What its text claims where its code did otherwise; anything else here would have no effect.
+            claims = {"betas": (0.9, 0.95), "learning_rate_floor": self.learning_rate / 10, "warmup_steps": 0}
+            for key, claimed in claims.items():
+                found = getattr(self, key)
+                same = found == claimed if key == "betas" else math.isclose(found, claimed, rel_tol=1e-6)
+                if not same:
+                    raise ValueError(
+                        f"paper_compatible: {key} {found} would have no effect, since the paper's code did otherwise "
+                        f"than its text (allowed: {key}: {claimed}, which the text claims)"
+                    )
         return self
+
+    @property
+    def effective(self) -> Training:
+        """The recipe as it is carried out: itself, or what the paper's released code made of it (`paper_compatible`).
+
+        Its DeepSpeed file has no betas, so AdamW's own (0.9, 0.999) were used; the scheduler in that file won over the
+        script's (`training.schedule`); and the script that starts it looks for the volume behind an underscore, which
+        no name has, so that the 25, 20 and 18 epochs meant for small volumes were never trained.
+        """
+        if not self.paper_compatible:
+            return self
+        return self.model_copy(update={"betas": (0.9, 0.999), "epochs_by_volume": {}})
 
 
 class Suite(Strict):

@@ -20,6 +20,7 @@ FOR_TRAINING = {True: "curated", False: "synthetic"}
 def faults_between_sections(study: Study) -> Iterator[str]:
     """Every fault, in the order of the study's sections."""
     yield from _models(study)
+    yield from _methods(study)
     for name, source in study.sources.items():
         yield from _source(study, name, source)
     for name, mix in study.mixes.items():
@@ -55,6 +56,24 @@ def _models(study: Study) -> Iterator[str]:
     for name in study.models:
         if name not in used:
             yield f"models.{name}: would have no effect, no source or mix is trained on it and untuned is false"
+
+
+def _methods(study: Study) -> Iterator[str]:
+    """Ways of training that do not go together."""
+    training = study.training
+    for name, model in study.models.items():
+        if training.batch_size < model.processes:
+            yield (
+                f"models.{name}.processes: {model.processes} cannot share a step of training.batch_size "
+                f"{training.batch_size} items (allowed: up to {training.batch_size})"
+            )
+        if model.method == "qlora" and training.distribution == "zero3":
+            yield f"models.{name}.method: qlora, but zero3 cannot divide four-bit weights (allowed: ddp, zero1, zero2)"
+    if training.distribution != "ddp" and not training.offload and all(m.processes == 1 for m in study.models.values()):
+        yield (
+            f"training.distribution: {training.distribution} would have no effect, every model has one process "
+            "(allowed: ddp, or offload: true, or more processes)"
+        )
 
 
 def _source(study: Study, name: str, source: Source) -> Iterator[str]:

@@ -12,7 +12,7 @@ VERSIONS = {
     "dataset": 1,
     "base_model": 1,
     "encoding": 1,
-    "training": 1,
+    "training": 2,
     "prediction": 1,
     "grading": 1,
     "selection": 1,

@@ -29,6 +29,14 @@ PROCESSES.set_forkserver_preload(
 CONFIG = "study.yaml"
 STUDY = "results/tiny/runs/small/curated-18/seed-1"
 KILLED = -signal.SIGKILL
+MEASURED = (
+    "seconds",
+    "tokens_per_second",
+    "answer_tokens_per_second",
+    "tokens_per_second_per_device",
+    "peak_memory_gb",
+)
+"""What `training.json` tells of how it went, which is never twice the same."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def outcome(folder: Path) -> dict:
     """Everything that a training leaves and that must not depend on how it came about."""
     run = folder / STUDY
     training = read_json(run / "training.json")
-    for key in ("seconds", "tokens_per_second"):
+    for key in MEASURED:
         training.pop(key)
     files = {str(p.relative_to(run)): sha256(p) for p in run.glob("epoch-*/*")}
     markers = {p.name: read_json(p) for p in run.glob("epoch-*.json")}

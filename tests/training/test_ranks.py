@@ -16,29 +16,31 @@ import pytest
 import torch
 import yaml
 from attempts import CONFIG, KILLED, STUDY, Moment, attempt, attempt_ranks, leftovers, outcome, rewrite, starts
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 import tiny
 from growthpace.errors import InputError
+from growthpace.files import read_json
 from growthpace.grid import Grid
 from growthpace.interruptible import BAD_INPUT, STOPPED
 from growthpace.training.launch import Place, find_place, ranks_of
 from growthpace.training.ranks import Ranks
-from growthpace.training.trainer import deepspeed_config
+from growthpace.training.schedule import linear
+from growthpace.training.zero import deepspeed_config
 
 STEP_END = "growthpace.training.trainer:Keeper.on_step_end"
 ZERO = [pytest.param(name, marks=pytest.mark.slurm) for name in ("zero2", "zero3")]  # DeepSpeed is slow to start
-ZERO_ON_2 = [pytest.param(name, 2, marks=pytest.mark.slurm) for name in ("zero2", "zero3")]
+ZERO_ON_2 = [pytest.param(name, 2, marks=pytest.mark.slurm) for name in ("zero1", "zero2", "zero3")]
 
 
 def prepare(folder: Path, processes: int, dropout: float, **recipe) -> Path:
     """A folder with the study's config, base model and dataset, and nothing trained."""
     folder.mkdir(exist_ok=True)
     with contextlib.chdir(folder):
-        study, _ = tiny.make_study(recipe, {"attention_dropout": dropout})
-        content = study.model_dump(mode="json", exclude_none=True)
-        content["models"]["small"]["processes"] = processes
-        Path(CONFIG).write_text(yaml.safe_dump(content))
+        models = {"small": {"folder": Path("base"), "processes": processes}}
+        study, _ = tiny.make_study(recipe, {"attention_dropout": dropout}, models=models)
+        Path(CONFIG).write_text(yaml.safe_dump(study.model_dump(mode="json", exclude_none=True)))
     return folder
 
 
@@ -69,11 +71,49 @@ def test_the_split_changes_nothing(distribution, processes, alone, tmp_path):
         assert one.keys() == several.keys()
         for name in one:
             torch.testing.assert_close(several[name], one[name], rtol=1e-5, atol=5e-6, msg=name)
-    assert len(history(folder)) == 10
-    for one, several in zip(history(alone), history(folder), strict=True):
-        assert several["loss"] == pytest.approx(one["loss"], rel=1e-5)
-        for key in ("tokens", "answer_tokens", "learning_rate"):
-            assert several[key] == one[key]
+    assert_alike(alone, folder)
+
+
+def assert_alike(alone: Path, folder: Path, first: float = 1e-5, later: float = 1e-5) -> None:
+    """Two trainings have the same loss curve, to a part of it, and an optimiser that lives by the recipe: what
+    `training.json` says of it was read from the one that changes the weights, inside DeepSpeed."""
+    one, several = (read_json(f / STUDY / "training.json") for f in (alone, folder))
+    assert several["loss"][0] == pytest.approx(one["loss"][0], rel=first)
+    assert several["loss"] == pytest.approx(one["loss"], rel=later)
+    for key in ("tokens", "answer_tokens", "data_order"):
+        assert several[key] == one[key]
+    for found in (one, several):
+        assert found["optimiser"] == {
+            "class": "AdamW",
+            "betas": [0.9, 0.95],
+            "epsilon": [1e-8],
+            "weight_decay": [0.0, 0.1],
+        }
+        assert found["learning_rate"] == pytest.approx([linear(step, 10, 1e-2, 1e-3, 2) for step in range(10)])
+
+
+@pytest.fixture(scope="module")
+def alone_in_half(tmp_path_factory):
+    """What one process learns in bf16."""
+    folder = prepare(tmp_path_factory.mktemp("half"), 1, 0.0, precision="bf16", **NARROW)
+    assert attempt(folder) == 0
+    return folder
+
+
+@pytest.mark.parametrize(("distribution", "processes"), [("ddp", 2), *ZERO_ON_2])
+def test_half_precision_is_the_same_on_every_path(distribution, processes, alone_in_half, tmp_path):
+    """The first loss exactly: DeepSpeed rounds no weights before it. Later ones as gradients in half precision are."""
+    folder = prepare(tmp_path, processes, 0.0, distribution=distribution, precision="bf16", **NARROW)
+    assert attempt_ranks(folder, processes) == [0] * processes
+    assert_alike(alone_in_half, folder, first=1e-6, later=2e-2)
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize(("distribution", "processes"), [("zero2", 1), ("zero3", 2)])
+def test_offloading_changes_nothing(distribution, processes, alone, tmp_path):
+    folder = prepare(tmp_path, processes, 0.0, distribution=distribution, offload=True, **NARROW)
+    assert attempt_ranks(folder, processes) == [0] * processes
+    assert_alike(alone, folder)
 
 
 # --- stopping and resuming -------------------------------------------------------------------------------------------
@@ -116,8 +156,8 @@ def test_a_state_counts_once_every_rank_has_written_its_part(undisturbed, tmp_pa
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     assert attempt_ranks(tmp_path, 2, {1: Moment("torch:save", "checkpoint-10/rng_state_1")}) == [1, KILLED]
     state = tmp_path / STUDY / "state"
-    assert (state / "checkpoint-10").exists()
-    assert not (state / "checkpoint-10/complete.json").exists()
+    assert not (state / "checkpoint-10").exists()
+    assert (state / "aside/checkpoint-10").exists()
     assert not (state / "failed.json").exists()
     assert attempt_ranks(tmp_path, 2) == [0, 0]
     assert starts(tmp_path) == [0, 5]
@@ -228,7 +268,7 @@ def test_another_number_of_ranks_is_refused(processes, world, monkeypatch):
 
 @pytest.mark.filterwarnings("error")
 def test_settings_name_ranks_only_where_there_are_several():
-    one = Grid(tiny.describe_study(Path("base"), {"distribution": "zero2"}))
+    one = Grid(tiny.describe_study(Path("base")))
     assert not {"processes", "distribution"} & one.run_settings(tiny.RUN).keys()
     models = {"small": {"folder": Path("base"), "processes": 4}}
     four = Grid(tiny.describe_study(Path("base"), {"distribution": "zero2"}, models=models))
@@ -238,12 +278,23 @@ def test_settings_name_ranks_only_where_there_are_several():
 
 
 def test_deepspeed_is_told_what_the_study_says():
-    training = tiny.describe_study(Path("base"), {"distribution": "zero3", "precision": "bf16"}).training
+    models = {"small": {"folder": Path("base"), "processes": 8}}
+    recipe = {"distribution": "zero3", "precision": "bf16", "batch_size": 8}
+    training = tiny.describe_study(Path("base"), recipe, models=models).training
     found = deepspeed_config(training, 8)
     assert found["zero_optimization"]["stage"] == 3
-    assert found["bf16"] == {"enabled": True}
+    assert found["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
+    assert not {"bf16", "fp16"} & found.keys(), "these would round the weights"
     assert found["train_batch_size"] == 8
     assert found["gradient_clipping"] == training.max_grad_norm
     assert not {"optimizer", "scheduler"} & found.keys()
     assert deepspeed_config(training, 1) is None
     assert deepspeed_config(training.model_copy(update={"distribution": "ddp"}), 8) is None
+    kept = deepspeed_config(training.model_copy(update={"offload": True}), 1)["zero_optimization"]
+    assert kept["offload_optimizer"]["device"] == kept["offload_param"]["device"] == "cpu"
+
+
+def test_a_step_that_ranks_cannot_share_is_refused():
+    models = {"small": {"folder": Path("base"), "processes": 5}}
+    with pytest.raises(ValidationError, match=r"small.processes: 5 cannot share a step of training.batch_size 4 items"):
+        tiny.describe_study(Path("base"), models=models)

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from growthpace.conversation import PAPER_TOKENS, Encoded, Encoder
+from growthpace.conversation import PAPER_TOKENS, Encoder
 from growthpace.data.items import Message
 from growthpace.errors import InputError
-from growthpace.training.batches import Steps, encode_items
+from growthpace.training.batches import Example, Steps, encode_items
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_overlong_drop_counts(encoder):
 def test_overlong_truncate_counts_and_keeps_the_beginning(encoder):
     whole = encode_items([LONG], encoder, 10, "refuse")[0][0]
     examples, counts = encode_items([LONG, SHORT], encoder, 7, "truncate")
-    assert examples[0] == Encoded(whole.ids[:7], whole.mask[:7])
+    assert (examples[0].ids, examples[0].mask) == (whole.ids[:7], whole.mask[:7])
     assert sum(examples[0].mask) == 2
     assert counts == {"truncated": 1, "dropped": 0}
 
@@ -65,7 +65,7 @@ def test_an_answer_that_is_cut_away_is_an_error_that_names_the_item(encoder, roo
 
 
 def examples_of(number: int) -> list[Encoded]:
-    return [Encoded((index, index + 1, index + 2), (False, True, True)) for index in range(number)]
+    return [Example((index, index + 1, index + 2), (False, True, True), f"item-{index}") for index in range(number)]
 
 
 @settings(max_examples=40, deadline=None)

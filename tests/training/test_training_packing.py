@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForCausalLM
 
 import tiny
 from growthpace.conversation import Encoded
-from growthpace.training.packing import IGNORED, best_fit, pack
-from growthpace.training.trainer import _tensors, answer_loss
+from growthpace.training import loss as losses
+from growthpace.training.attention import BY_EXAMPLE, PLAIN, is_plain
+from growthpace.training.loss import learn_answers
+from growthpace.training.packing import IGNORED, best_fit, even_fit, pack
+from growthpace.training.trainer import row_tensors
 
 MAXIMUM = 24
 fuzz = settings(max_examples=60, deadline=None)
 
 
-@pytest.fixture(scope="module", params=["sdpa", "eager"])
+@pytest.fixture(scope="module", params=[BY_EXAMPLE, "sdpa", "eager"])
 def model(request):
-    return tiny.make_model(tiny.make_tokenizer(), attn_implementation=request.param)
+    """A model that answers as usual under `plain`, and learns packed rows otherwise."""
+    return learning(tiny.make_model(tiny.make_tokenizer()), request.param)
+
+
+def learning(model, attention: str = BY_EXAMPLE):
+    object.__setattr__(model, "plain", copy.deepcopy(model))  # beside the model, no part of it
+    model.set_attn_implementation(attention)
+    learn_answers(model)
+    return model
 
 
 def example(length: int, seed: int, learned: str = "some") -> Encoded:
@@ -34,11 +48,15 @@ def summed(model, rows) -> tuple[float, dict[str, torch.Tensor]]:
     """Summed loss of the rows, and the gradients of all parameters."""
     model.zero_grad()
     total = 0.0
-    for row in _tensors([rows])["rows"]:
-        loss = answer_loss(model, row)
+    for row in rows:
+        loss = model(**row_tensors(row))
         loss.backward()
         total += float(loss.detach())
-    return total, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    return total, gradients(model)
+
+
+def gradients(model) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
 
 def assert_same(ours, theirs):
@@ -51,15 +69,16 @@ def assert_same(ours, theirs):
 
 def naive(model, examples) -> tuple[float, dict[str, torch.Tensor]]:
     """The same from one plain forward pass for each example: all logits, a loop over learned tokens."""
-    model.zero_grad()
+    plain = model.plain
+    plain.zero_grad()
     total = 0.0
     for one in examples:
-        logs = torch.log_softmax(model(input_ids=torch.tensor([one.ids])).logits[0].float(), dim=-1)
+        logs = torch.log_softmax(plain(input_ids=torch.tensor([one.ids])).logits[0].float(), dim=-1)
         places = [place for place in range(1, len(one.ids)) if one.mask[place]]
         loss = -sum(logs[place - 1, one.ids[place]] for place in places)
         loss.backward()
         total += float(loss.detach())
-    return total, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    return total, gradients(plain)
 
 
 @fuzz
@@ -110,10 +129,66 @@ def test_packed_equals_unpacked(model, lengths, learned):
     assert_same(summed(model, [row for one in examples for row in pack([one], MAXIMUM)]), expected)
 
 
+@fuzz
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(50, 120), st.integers(1, 8))
+def test_rows_for_several_processes(lengths, capacity, processes):
+    """None is longer than it must be, and no process has a row more than another where there are enough items."""
+    bins, fewest = even_fit(lengths, capacity, processes), best_fit(lengths, capacity)
+    assert sorted(index for members in bins for index in members) == list(range(len(lengths)))
+    passes = -(-len(fewest) // processes)
+    assert len(bins) <= min(passes * processes, len(lengths)) or processes == 1
+    assert -(-len(bins) // processes) == passes, "never more passes than fewer rows would take"
+    longest = [max(sum(lengths[index] for index in members) for members in found) for found in (bins, fewest)]
+    assert longest[0] <= longest[1]
+
+
+@pytest.mark.parametrize("length", [3, 4, 17, 64, 255, 1000, 2048])
+def test_packed_equals_unpacked_from_3_to_2048_tokens(length):
+    """Beside examples of other lengths, in rows as long as they may be in training."""
+    model = learning(tiny.make_model(tiny.make_tokenizer(), max_position_embeddings=2048))
+    examples = [example(size, seed) for seed, size in enumerate([length, 3, max(3, length // 2), 40, length])]
+    expected = naive(model, examples)
+    rows = pack(examples, 4096)
+    assert len(rows) < len(examples)
+    assert_same(summed(model, rows), expected)
+
+
+def test_logits_in_chunks_are_the_same(monkeypatch):
+    """Where a row's answer tokens are many, their logits exist a few at a time; no more than that ever does."""
+    examples = [example(length, length, "all") for length in (5, 9, 2, 17)]
+    model = learning(tiny.make_model(tiny.make_tokenizer()))
+    expected = summed(model, pack(examples, 40))
+    assert expected[0] == pytest.approx(naive(model, examples)[0], rel=1e-5)
+    seen = []
+    monkeypatch.setattr(losses, "WHOLE_LOGITS", 4 * model.config.vocab_size)
+    model.get_output_embeddings().register_forward_hook(lambda layer, given, made: seen.append(len(made)))
+    assert_same(summed(model, pack(examples, 40)), expected)
+    assert max(seen) == 4
+    assert sum(seen) >= 33 - 4
+
+
+@pytest.mark.parametrize("kind", [*sorted(PLAIN), "gemma2", "cohere", "granite", "mistral-sliding"])
+def test_architectures_pack_exactly(kind):
+    """Those whose attention is cut by example, and those that do more: their own mask and forward are used."""
+    changes = {"sliding_window": 6 if kind.endswith("-sliding") else None} if "mistral" in kind else {}
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    ids = {"bos_token_id": 3, "eos_token_id": 2, "pad_token_id": 1}
+    config = AutoConfig.for_model(
+        kind.partition("-")[0], vocab_size=46, num_key_value_heads=2, head_dim=8, **sizes, **ids, **changes
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    plain = is_plain(model.config)
+    assert plain == (kind in PLAIN)
+    learning(model, BY_EXAMPLE if plain else "eager")
+    examples = [example(length, seed) for seed, length in enumerate([9, 14, 2, 11])]
+    assert_same(summed(model, pack(examples, 64)), naive(model, examples))
+
+
 def test_recomputing_activations_changes_nothing():
     """`gradient_checkpointing` runs each layer again with the same packed mask."""
     examples = [example(length, length) for length in (5, 9, 2, 17)]
-    model = tiny.make_model(tiny.make_tokenizer()).train()
+    model = learning(tiny.make_model(tiny.make_tokenizer())).train()
     expected = summed(model, pack(examples, 40))
     model.activation_checkpointing_enable()
     assert_same(summed(model, pack(examples, 40)), expected)
@@ -126,11 +201,12 @@ def test_no_example_sees_its_neighbour(model, changed):
     after = [example(length, seed + 100 * (seed == changed)) for seed, length in enumerate(lengths)]
     logits = []
     for examples in (before, after):
-        (row,) = _tensors([pack(examples, sum(lengths))])["rows"]
+        (row,) = pack(examples, sum(lengths))
+        inputs = {key: row_tensors(row)[key] for key in ("input_ids", "position_ids", "lengths")}
         with torch.inference_mode():
             # Without use_cache=False transformers would see one sequence here: packing must always pass it.
-            inputs = {key: row[key] for key in ("input_ids", "position_ids")}
-            logits.append(model(**inputs, use_cache=False).logits[0])
+            hidden = model.base_model(**inputs, use_cache=False).last_hidden_state[0]
+            logits.append(model.get_output_embeddings()(hidden))
     start = sum(lengths[:changed])  # longest first, ties in the given order: as given here
     own = slice(start, start + lengths[changed])
     others = [place for place in range(sum(lengths)) if not own.start <= place < own.stop]

@@ -54,7 +54,7 @@ def folder(prepared, tmp_path):
 RUN_MODULE = "growthpace.training.run"
 MOMENTS = {
     # name: (the moment, after which step the next attempt begins; None: there is nothing left to train)
-    "in the first step": (Moment("growthpace.training.trainer:answer_loss"), 0),
+    "in the first step": (Moment("growthpace.training.loss:_loss"), 0),
     "after a step": (Moment(f"{RUN_MODULE}:History.add", count=8), 5),
     "before an epoch's weights": (Moment(f"{RUN_MODULE}:_Training.save_epoch", count=2), 5),
     "in the middle of an epoch's weights": (
@@ -66,6 +66,7 @@ MOMENTS = {
     "in the middle of a state's optimiser": (Moment("torch:save", "checkpoint-10/optimizer.pt", half=True), 5),
     "before a state's last file": (Moment("torch:save", "checkpoint-10/rng_state.pth"), 5),
     "before a state is marked as whole": (Moment("growthpace.training.states:write_json", "checkpoint-10"), 5),
+    "before a state is in its place": (Moment("os:replace", "state/checkpoint-10'"), 5),
     "after the last step": (Moment(f"{RUN_MODULE}:History.add", count=STEPS), 10),
     "after the last weights": (Moment(f"{RUN_MODULE}:write_json", "finished.json"), None),
     "before the last state is removed": (Moment("shutil:rmtree", "state/checkpoint-"), None),
@@ -86,11 +87,13 @@ def test_killed_at(name, folder, undisturbed):
 
 
 def test_killed_while_an_old_state_is_removed(folder, undisturbed):
-    """That is before the new state is marked as whole: the one between them must still be there."""
+    """That is once the new state is in its place, and the newest two are kept."""
     rewrite(folder, save_minutes=1e-9)
     assert attempt(folder, Moment("shutil:rmtree", "checkpoint-5'")) == KILLED
+    kept = sorted(path.name for path in (folder / STUDY / "state").glob("checkpoint-*"))
+    assert kept == ["checkpoint-5", "checkpoint-6", "checkpoint-7"]
     assert attempt(folder) == 0
-    assert starts(folder) == [0, 6]
+    assert starts(folder) == [0, 7]
     assert outcome(folder) == undisturbed
     assert not leftovers(folder)
 
@@ -153,6 +156,18 @@ def test_a_damaged_state_is_not_used(folder, undisturbed):
     """The newest state lost a file: the one before it serves."""
     assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=12)) == KILLED
     (folder / STUDY / "state/checkpoint-10/optimizer.pt").unlink()
+    assert attempt(folder) == 0
+    assert starts(folder) == [0, 5]
+    assert outcome(folder) == undisturbed
+
+
+def test_a_state_with_one_wrong_byte_is_not_used(folder, undisturbed):
+    """Of the size it should have, but not what was written: its checksum tells."""
+    assert attempt(folder, Moment(f"{RUN_MODULE}:History.add", count=12)) == KILLED
+    path = folder / STUDY / "state/checkpoint-10/optimizer.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
     assert attempt(folder) == 0
     assert starts(folder) == [0, 5]
     assert outcome(folder) == undisturbed

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
+from transformers import GenerationConfig, LogitsProcessor
 
 from growthpace.conversation import Encoder
 from growthpace.errors import InputError
 from growthpace.models.base import quiet_libraries
+from growthpace.models.checkpoints import load_checkpoint
 from growthpace.models.tokenizer import load_tokenizer
+from growthpace.study import Model
 
 Ids = Sequence[int]
 
@@ -57,19 +59,31 @@ class _FindNan(LogitsProcessor):
 class Engine:
     """A checkpoint ready to answer.
 
-    folder: a Hugging Face folder with safetensors; form: the study's format; batch_tokens: padded tokens of one
-    forward pass, the measure of its memory.
+    folder: a Hugging Face folder with safetensors, or with the adapters of a checkpoint; form: the study's format;
+    batch_tokens: padded tokens of one forward pass, the measure of its memory; base, settings, precision: for adapters,
+    the folder of their base model, the study's settings of it and the precision of the training.
     """
 
-    def __init__(self, folder: Path, form: str, threads: int, batch_tokens: int = 8192):
+    def __init__(
+        self,
+        folder: Path,
+        form: str,
+        threads: int,
+        batch_tokens: int = 8192,
+        *,
+        base: Path | None = None,
+        settings: Model | None = None,
+        precision: str = "fp32",
+    ):
         quiet_libraries()
+        settings = settings or Model(folder=folder)
         torch.set_num_threads(threads)
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = load_tokenizer(folder, settings.trust_remote_code)
         self.encoder = Encoder(self.tokenizer, form)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True)
-        self.model.to(self.device).eval()
+        model = load_checkpoint(folder, base or folder, settings, precision)
+        self.model = (model if settings.method == "qlora" else model.to(self.device)).eval()
         # Greedy means greedy: a checkpoint's own settings (a repetition penalty, say) would change its answers.
         self.model.generation_config = GenerationConfig()
         self.context: int = getattr(self.model.config, "max_position_embeddings", None) or 2**31

@@ -57,7 +57,14 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
                 report(f"predict {named}, {total} items" + (f", going on after {start}" if start else ""))
                 if start < total:
                     _check_weights(run, number, paths)
-                    engine = Engine(paths.weights(run, number), study.format, study.threads)
+                    engine = Engine(
+                        paths.weights(run, number),
+                        study.format,
+                        study.threads,
+                        base=paths.model(run.model),
+                        settings=study.models[run.model],
+                        precision=study.training.precision,
+                    )
                     _answer_missing(engine, items, study.suites[suite].max_new_tokens, kept, state, named, report)
             write_predictions(finished, [kept.found[item.id] for item in items], metadata)
             state.log("done")

@@ -19,6 +19,8 @@ from growthpace.grid import Grid
 from growthpace.study import Model, Study
 
 WEIGHTS = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+CODE = ("*.py",)
+"""Fetched only where the study trusts it."""
 
 
 def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], None]) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def make_ready(study: Study, model: str, folder: Path, report: Callable[[str], N
         origin = aside
     else:
         origin = _local_copy(settings, fetched_path(folder))
-    parameters = _prepare(origin, aside, study.format, report)
+    parameters = _prepare(origin, aside, settings, study.format, report)
     described = {
         "model": model,
         "origin": settings.hub or ("made from scratch" if settings.initialise else settings.folder.name),
@@ -133,7 +135,8 @@ def fetch(study: Study, model: str, target: Path, report: Callable[[str], None])
     settings = study.models[model]
     report(f"fetching {settings.hub} from the hub")
     try:
-        place = Path(snapshot_download(settings.hub, revision=settings.revision, allow_patterns=list(WEIGHTS)))
+        patterns = [*WEIGHTS, *CODE] if settings.trust_remote_code else list(WEIGHTS)
+        place = Path(snapshot_download(settings.hub, revision=settings.revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise InputError(
             f"models: cannot fetch {settings.hub} from the hub ({type(error).__name__}: {error}). "
@@ -161,11 +164,11 @@ def _local_copy(settings: Model, fetched: Path) -> Path:
     return place
 
 
-def _prepare(origin: Path, target: Path, form: str, report: Callable[[str], None]) -> int:
+def _prepare(origin: Path, target: Path, settings: Model, form: str, report: Callable[[str], None]) -> int:
     """Copies the model into `target` with the format's tokens; returns its number of parameters."""
     import torch
-    from transformers import AutoModelForCausalLM
 
+    from growthpace.models.checkpoints import copy_code, load_weights
     from growthpace.models.tokenizer import load_tokenizer
 
     if not list(origin.glob("*.safetensors")):
@@ -173,8 +176,8 @@ def _prepare(origin: Path, target: Path, form: str, report: Callable[[str], None
             f"models: {origin} has no *.safetensors weights (pickled weights are refused: they can run any code; "
             "convert them with transformers' save_pretrained)"
         )
-    tokenizer = load_tokenizer(origin)
-    model = AutoModelForCausalLM.from_pretrained(origin, dtype="auto", use_safetensors=True)
+    model = load_weights(origin, settings, "auto")
+    tokenizer = load_tokenizer(origin, settings.trust_remote_code)
     if form == "paper":
         missing = [t for t in PAPER_TOKENS if tokenizer.convert_tokens_to_ids(t) in (None, tokenizer.unk_token_id)]
         if missing:
@@ -192,4 +195,6 @@ def _prepare(origin: Path, target: Path, form: str, report: Callable[[str], None
                     layer.weight[new] = layer.weight[:known].float().mean(dim=0).to(layer.weight.dtype)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+    if settings.trust_remote_code:
+        copy_code(origin, target)
     return sum(parameter.numel() for parameter in model.parameters())

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 from growthpace.cluster.site import Partition, Site
 from growthpace.files import fingerprint, read_json
 from growthpace.grid import Grid, Paths, Run
-from growthpace.planning import formulas, measured, shape
+from growthpace.planning import formulas, measured, memory, shape
 from growthpace.planning.estimate import Estimate
+from growthpace.planning.fitting import device_memory, options, way_out
 from growthpace.planning.formulas import DISK_BYTES_PER_SECOND, GB, GPU_GB, START_SECONDS
 from growthpace.planning.shape import Shape
 from growthpace.planning.texts import Texts
-from growthpace.study import UNTUNED, Study
+from growthpace.study import UNTUNED, Model, Study, Training
 
 Time = tuple[float | None, str, str]
 """Seconds, what they rest on, and the sentence that says so."""
@@ -28,10 +28,10 @@ class Costs:
     def __init__(self, study: Study, paths: Paths, site: Site | None):
         self.study, self.paths, self.site = study, paths, site
         self.grid, self.texts = Grid(study), Texts(study, paths)
-        self.distribution: str = getattr(study.training, "distribution", "ddp")
         self._gpu_partitions = [partition for partition in site.partitions if partition.gpus_per_node] if site else []
         self._types = [partition.gpu for partition in self._gpu_partitions] if site else None
-        for method in (self.shape, self.fault, self._speed, self._training, self._prediction, self._suite_time):
+        cached = (self.shape, self.fault, self._placed, self._speed, self._training, self._prediction, self._suite_time)
+        for method in cached:
             setattr(self, method.__name__, cache(method))
 
     # --- models ---
@@ -83,18 +83,28 @@ class Costs:
         return replace(found, seconds_done=min(done, found.seconds)) if done else found
 
     def _training(self, model: str, dataset: str) -> Estimate:
-        run, found, precision = Run(model, dataset, 0), self.shape(model), self.study.training.precision
-        gpus = self._processes(model) if self._gpu_partitions else 0
-        partition, memory = self._placed(model)
-        gpu_memory = self._training_memory(found, self._processes(model)) if found else None
-        disk = None
-        if found:
-            disk = formulas.training_disk(found.parameters, len(self.grid.evaluated_epochs(run)), precision) / GB
-        seconds, basis, why = self._training_time(model, dataset, partition)
+        found, settings = self.shape(model), self.study.models[model]
+        gpus = settings.processes if self._gpu_partitions else 0
+        partition, checkpointing, host = self._placed(model)
+        device = device_memory(found, settings, self.study.training, checkpointing) / GPU_GB if found and gpus else None
+        epochs = len(self.grid.evaluated_epochs(Run(model, dataset, 0)))
+        seconds, basis, why = self._training_time(model, dataset, partition, checkpointing)
         nodes = math.ceil(gpus / partition.gpus_per_node) if partition else 1
-        return Estimate(gpus, nodes, seconds, basis, why, memory, gpu_memory if gpus else None, disk)
+        return Estimate(gpus, nodes, seconds, basis, why, host, device, self._training_disk(model, epochs))
 
-    def _training_time(self, model: str, dataset: str, partition: Partition | None) -> Time:
+    def _training_disk(self, model: str, epochs: int) -> float | None:
+        """GB on disk of a run in training: the weights of so many epochs, and its states."""
+        found, precision = self.shape(model), self.study.training.precision
+        if found is None:
+            return None
+        return formulas.training_disk(found.parameters, epochs, precision, *self._adapters(model)) / GB
+
+    def _adapters(self, model: str) -> tuple[int | None, bool]:
+        """Number of parameters of a model's adapters (None without), and whether they are merged for its epochs too."""
+        settings = self.study.models[model]
+        return formulas.adapters_of(self.shape(model), settings), bool(settings.lora and settings.lora.merged)
+
+    def _training_time(self, model: str, dataset: str, partition: Partition | None, checkpointing: bool) -> Time:
         training, found, processes = self.study.training, self.shape(model), self._processes(model)
         tokens = self.texts.dataset(model, dataset)
         if tokens is None:
@@ -111,22 +121,22 @@ class Costs:
             if peak is None:
                 return None, "unknown", lacking
             length = tokens.total / max(1, tokens.items)
-            checkpointing, share = training.gradient_checkpointing, formulas.TRAINING_UTILISATION
-            operations = formulas.training_operations(found, total, length, checkpointing)
+            method, share = self.study.models[model].method, formulas.TRAINING_UTILISATION
+            operations = formulas.training_operations(found, total, length, checkpointing, method)
             work, basis = operations / (processes * share * peak), "bound"
-            again = " x 4/3" if checkpointing else ""
+            each, more = (6, "4/3") if method == "full" else (4, "3/2")
+            again = f" x {more}" if checkpointing else ""
             why = (
-                f"no run measured: 6 x {found.parameters:.3g} parameters x {total:.3g} tokens{again} at {share:.0%} of "
-                f"{_counted(processes, 'GPU')} of {peak / 1e12:g} TFLOP/s"
+                f"no run measured: {each} x {found.parameters:.3g} parameters x {total:.3g} tokens{again} at "
+                f"{share:.0%} of {_counted(processes, 'GPU')} of {peak / 1e12:g} TFLOP/s"
             ).replace("%", " %")
         saved = 0.0
         if found:
-            saves = epochs + work // (60 * training.save_minutes)
-            written = saves * formulas.STATE_BYTES
-            written += len(self.grid.evaluated_epochs(Run(model, dataset, 0))) * formulas.weight_bytes(
-                training.precision
-            )
-            saved = found.parameters * (4 + written) / DISK_BYTES_PER_SECOND
+            saves, weights = epochs + work // (60 * training.save_minutes), self._adapters(model)
+            needed = len(self.grid.evaluated_epochs(Run(model, dataset, 0)))
+            written = saves * formulas.state_bytes(found.parameters, weights[0])
+            written += needed * formulas.epoch_bytes(found.parameters, training.precision, *weights)
+            saved = (4 * found.parameters + written) / DISK_BYTES_PER_SECOND
             if saved > 0.1 * work:
                 about = f", and {saved:,.0f} s of loading and saving at {DISK_BYTES_PER_SECOND / GB:g} GB/s{about}"
         return START_SECONDS + work + saved, basis, why + about
@@ -147,9 +157,12 @@ class Costs:
         seconds, basis, why = self._suite_time(model, suite)
         if found is None:
             return Estimate(gpus, 1, seconds, basis, why, None, None, disk)
-        weight = found.stored_bytes if untuned else formulas.weight_bytes(self.study.training.precision)
-        needed = formulas.prediction_memory(found, weight)
-        host = found.parameters * weight + formulas.PROCESS_BYTES if gpus else needed + formulas.CPU_PROCESS_BYTES
+        settings, precision = self.study.models[model], self.study.training.precision
+        weights = formulas.prediction_weights(found, settings, precision, untuned)
+        each = found.stored_bytes if untuned else formulas.weight_bytes(precision)
+        needed = formulas.prediction_memory(found, weights, each)
+        loading = formulas.prediction_loading(found, settings, precision, untuned)
+        host = loading + formulas.PROCESS_BYTES if gpus else max(loading, needed) + formulas.CPU_PROCESS_BYTES
         gpu_memory = (needed + formulas.GPU_OVERHEAD_BYTES) / GPU_GB if gpus else None
         return Estimate(gpus, 1, seconds, basis, why, host / GB, gpu_memory, disk)
 
@@ -159,7 +172,9 @@ class Costs:
         if items and (speed := measured.items_per_second(self.paths, model, suite)):
             why = f"{_counted(speed[1], 'prediction')} of {suite} by {model} measured at {speed[0]:,.1f} items/s"
             return START_SECONDS + load + items / speed[0], "measured", why
-        fits = [p for p in self._gpu_partitions if found and p.gpu_memory_gb * GPU_GB > 2 * found.parameters]
+        settings, precision = self.study.models[model], self.study.training.precision
+        weights = formulas.prediction_weights(found, settings, precision, untuned=False) if found else 0.0
+        fits = [p for p in self._gpu_partitions if found and p.gpu_memory_gb * GPU_GB > weights]
         peak, lacking = self._peak(model, next(iter(fits or self._gpu_partitions), None))
         if peak is None:
             return None, "unknown", lacking
@@ -181,11 +196,12 @@ class Costs:
             return Estimate(0, 1, None, "unknown", self._no_size(model), None, None, None)
         size = found.parameters * found.stored_bytes
         seconds, basis = None, "unknown"
-        memory, disk = size, 2 * size  # the copy that is made ready, and the hub's cache or a folder aside
+        needed, disk = size, 2 * size  # the copy that is made ready, and the hub's cache or a folder aside
         if settings.initialise is not None:
             why = "how long a model takes that is made from scratch is not known"
-            rows = settings.initialise.pretraining.batch_size * settings.initialise.context
-            memory = formulas.model_states(found.parameters) + formulas.activations(found, rows, "fp32", False)
+            tokens = settings.initialise.pretraining.batch_size * settings.initialise.context
+            needed = memory.model_states(found.parameters) + memory.activations(found, tokens, "fp32", False)
+            needed += formulas.LOGIT_BYTES * tokens * found.vocabulary  # all at once, unlike in tuning
         elif settings.folder is not None:
             seconds, basis = START_SECONDS + 2 * size / DISK_BYTES_PER_SECOND, "bound"
             why = f"{size / GB:.3g} GB read and written at {DISK_BYTES_PER_SECOND / GB:g} GB/s"
@@ -193,83 +209,84 @@ class Costs:
             why = f"how long the network takes for up to {size / GB:.3g} GB is not known"
         embeddings = 2 * found.vocabulary * found.hidden * found.stored_bytes
         return Estimate(
-            0, 1, seconds, basis, why, (memory + embeddings + formulas.CPU_PROCESS_BYTES) / GB, None, disk / GB
+            0, 1, seconds, basis, why, (needed + embeddings + formulas.CPU_PROCESS_BYTES) / GB, None, disk / GB
         )
 
     # --- what fits where ---
 
-    def _training_memory(self, found: Shape, processes: int, distribution: str | None = None, **recipe) -> float:
-        """GB that training needs on each GPU."""
-        training = self.study.training.model_copy(update=recipe)
-        needed = formulas.training_memory(found, training, processes, distribution or self.distribution)
-        return (needed + formulas.GPU_OVERHEAD_BYTES) / GPU_GB
+    def _host_memory(self, found: Shape, settings: Model, training: Training, again: bool, p: Partition | None):
+        """GB of host memory on each node; again: whether activations are recomputed."""
+        here = settings.processes if p is None else min(settings.processes, p.gpus_per_node)
+        return memory.host_memory(found, settings, training, again, here, gpus=p is not None) / GB
 
-    def _host_memory(self, found: Shape, processes: int, distribution: str, partition: Partition | None) -> float:
-        """GB of host memory on each node."""
-        if partition is None:
-            saving = found.parameters * formulas.weight_bytes(self.study.training.precision)
-            needed = formulas.training_memory(found, self.study.training, processes, distribution) + saving
-            return processes * (needed + formulas.CPU_PROCESS_BYTES) / GB
-        return formulas.host_memory(found, min(processes, partition.gpus_per_node), distribution) / GB
-
-    def _fits(self, partition: Partition, found: Shape, processes: int, distribution: str, **recipe) -> bool:
+    def _fits(self, partition: Partition, found: Shape, settings: Model, training: Training, again: bool) -> bool:
         return (
-            self._training_memory(found, processes, distribution, **recipe) <= partition.gpu_memory_gb
-            and self._host_memory(found, processes, distribution, partition) <= partition.memory_gb_per_node
-            and processes <= partition.gpus_per_node * partition.max_nodes
+            device_memory(found, settings, training, again) <= partition.gpu_memory_gb * GPU_GB
+            and self._host_memory(found, settings, training, again, partition) <= partition.memory_gb_per_node
+            and settings.processes <= partition.gpus_per_node * partition.max_nodes
         )
 
-    def _placed(self, model: str) -> tuple[Partition | None, float | None]:
+    def _placed(self, model: str) -> tuple[Partition | None, bool, float | None]:
         """The first partition with GPUs that a model's training fits in (the first at all where it fits in none; None
-        where there are none), and the GB of host memory on each node."""
-        found, processes = self.shape(model), self._processes(model)
-        fitting = [p for p in self._gpu_partitions if found and self._fits(p, found, processes, self.distribution)]
-        partition = next(iter(fitting or self._gpu_partitions), None)
-        return partition, self._host_memory(found, processes, self.distribution, partition) if found else None
+        where there are none); whether it recomputes activations there; and the GB of host memory on each node."""
+        found, settings, training = self.shape(model), self.study.models[model], self.study.training
+        allowed = options(training)
+        if found is None:
+            return next(iter(self._gpu_partitions), None), allowed[0], None
+        if self._gpu_partitions:
+            ways = [(p, again) for p in self._gpu_partitions for again in allowed]
+            fitting = [way for way in ways if self._fits(way[0], found, settings, training, way[1])]
+            partition, again = next(iter(fitting), (self._gpu_partitions[0], allowed[-1]))
+            return partition, again, self._host_memory(found, settings, training, again, partition)
+        most = max((p.memory_gb_per_node for p in self.site.partitions), default=0) if self.site else math.inf
+        needed = {again: self._host_memory(found, settings, training, again, None) for again in allowed}
+        again = next((again for again in allowed if needed[again] <= most), allowed[-1])
+        return None, again, needed[again]
 
     def fault(self, model: str) -> str | None:
         """Why a model cannot be studied on the site's partitions, naming the setting that would fit; None if it can,
         as far as is known (nothing is where its size is unknown)."""
-        found = self.shape(model)
+        found, settings, training = self.shape(model), self.study.models[model], self.study.training
         if self.site is None or found is None:
             return None
-        processes, distribution = self._processes(model), self.distribution
+        _, again, host = self._placed(model)
         if not self._gpu_partitions:
-            needed = self._host_memory(found, processes, distribution, None)
-            most = max(partition.memory_gb_per_node for partition in self.site.partitions)
-            if needed <= most:
-                return None
-            return (
-                f"models.{model}: training needs {needed:,.3g} GB of memory, no node of the site has more than {most:g}"
-            )
-        weights = found.parameters * formulas.weight_bytes(self.study.training.precision) / GPU_GB
+            return self._fault_without_gpus(model, host)
+        weights = formulas.prediction_weights(found, settings, training.precision, untuned=False) / GPU_GB
         largest = max(partition.gpu_memory_gb for partition in self._gpu_partitions)
         if weights > largest:
             return (
                 f"models.{model}: a prediction runs on one GPU, which its weights ({weights:,.3g} GB) must fit in, "
                 f"but no GPU of the site has more than {largest:g} GB"
             )
-        if any(self._fits(p, found, processes, distribution) for p in self._gpu_partitions):
+
+        def fits(settings: Model, training: Training) -> bool:
+            ways = [(p, again) for p in self._gpu_partitions for again in options(training)]
+            return any(self._fits(partition, found, settings, training, again) for partition, again in ways)
+
+        if fits(settings, training):
             return None
-        needed, host = self._training_memory(found, processes), self._placed(model)[1]
+        needed = device_memory(found, settings, training, again) / GPU_GB
+        counts = sorted({count for partition in self._gpu_partitions for count in _process_counts(partition)})
         return (
-            f"models.{model}: training on {_counted(processes, 'GPU')} needs {needed:,.3g} GB on each and "
-            f"{host:,.3g} GB of memory on a node, which no partition of the site gives ({self._what_fits(model)})"
+            f"models.{model}: training on {_counted(settings.processes, 'GPU')} needs {needed:,.3g} GB on each and "
+            f"{host:,.3g} GB of memory on a node, which no partition of the site gives "
+            f"({way_out(model, settings, training, fits, counts)})"
         )
 
-    def _what_fits(self, model: str) -> str:
-        """The settings with the fewest GPUs with which training would fit."""
-        found, processes = self.shape(model), self._processes(model)
-        counts = sorted({count for partition in self._gpu_partitions for count in _process_counts(partition)})
-        ways = list(dict.fromkeys([self.distribution, "zero2", "zero3"]))
-        recipes = [{}, {"gradient_checkpointing": True}][: 1 + (not self.study.training.gradient_checkpointing)]
-        for count, recipe, way in product(counts, recipes, ways):
-            if any(self._fits(partition, found, count, way, **recipe) for partition in self._gpu_partitions):
-                settings = [f"models.{model}.processes: {count}"] * (count != processes)
-                settings += [f"training.distribution: {way}"] * (way != self.distribution)
-                settings += ["training.gradient_checkpointing: true"] * bool(recipe)
-                return f"would fit: {', '.join(settings)}"
-        return "nor would any number of processes fit"
+    def _fault_without_gpus(self, model: str, host: float) -> str | None:
+        found, settings, training = self.shape(model), self.study.models[model], self.study.training
+        most = max(partition.memory_gb_per_node for partition in self.site.partitions)
+
+        def fits(settings: Model, training: Training) -> bool:
+            ways = options(training)
+            return any(self._host_memory(found, settings, training, again, None) <= most for again in ways)
+
+        if host <= most:
+            return None
+        way = way_out(model, settings, training, fits, [settings.processes], gpus=False)
+        needed = f"training needs {host:,.3g} GB of memory"
+        return f"models.{model}: {needed}, no node of the site has more than {most:g} ({way})"
 
     def peak_disk_gb(self) -> float | None:
         """Most that the whole study lies on disk at once: base models, every run's weights that are still needed, the
@@ -278,13 +295,10 @@ class Costs:
         if any(self.shape(model) is None for model in self.study.models):
             return None
         base = sum(self.base_model(model).disk_gb for model in self.study.models)
-        precision = self.study.training.precision
         kept, states = 0.0, []
         for run in self.grid.runs:
-            parameters = self.parameters(run.model)
-            whole = formulas.training_disk(parameters, len(self.grid.evaluated_epochs(run)), precision) / GB
-            states.append(formulas.training_disk(parameters, 0, precision) / GB)
-            kept += whole - states[-1]
+            states.append(self._training_disk(run.model, 0))
+            kept += self._training_disk(run.model, len(self.grid.evaluated_epochs(run))) - states[-1]
         at_once = self.site.jobs_at_once if self.site else 1
         items = {suite: self.texts.suite_items(suite) or 0 for suite in self.study.suites}
         runs = [*self.grid.runs, *self.grid.untuned_runs]
@@ -295,7 +309,8 @@ class Costs:
     # --- what they rest on ---
 
     def _speed(self, model: str) -> tuple[float, str, int] | None:
-        return measured.throughput(self.texts.runs_of(model), self.study.training, self._types)
+        method = self.study.models[model].method
+        return measured.throughput(self.texts.runs_of(model), self.study.training, self._types, method)
 
     def _no_size(self, model: str) -> str:
         return f"size of {model} unknown until it is fetched (or set models.{model}.parameters)"
@@ -309,10 +324,8 @@ class Costs:
         if self.shape(model) is None:
             return None, self._no_size(model)
         if self.study.training.precision == "fp32":
-            return (
-                None,
-                f"nothing of {model} measured, and a GPU's bf16 peak says nothing about training.precision: fp32",
-            )
+            why = "a GPU's half-precision peak says nothing about training.precision: fp32"
+            return None, f"nothing of {model} measured, and {why}"
         return partition.gpu_tflops * 1e12, ""
 
     def _seconds_done(self, run: Run) -> float:

@@ -1,18 +1,21 @@
-"""Arithmetic of time, memory and disk, with every constant and its source. Bytes, seconds and operations throughout."""
+"""Arithmetic of time, disk and predictions, with every constant and its source; memory of training is in `memory`.
+
+Bytes, seconds and operations throughout.
+"""
 
 from __future__ import annotations
 
 from growthpace.planning.shape import Shape
-from growthpace.study import Training
+from growthpace.study import Lora, Model
 
 GB = 1e9
 GPU_GB = 2.0**30
 """What makers of GPUs and nvidia-smi call a GB of a GPU's memory: an 80 GB GPU has 80 times this."""
 
 TRAINING_UTILISATION = 0.40
-"""Share of a GPU's bf16 peak that training reaches: 38 to 46 % published for models of 7b to 30b on H100s (the tables
-of MosaicML's llm-foundry), 46 % for PaLM (arXiv 2204.02311, table 3). Reached by good training, so a lower bound of
-the time rather than a promise."""
+"""Share of a GPU's half-precision peak that training reaches: 38 to 46 % published for models of 7b to 30b on H100s
+(the tables of MosaicML's llm-foundry), 46 % for PaLM (arXiv 2204.02311, table 3). Reached by good training, so a lower
+bound of the time rather than a promise."""
 SCORING_UTILISATION = 0.20
 """Assumed for forward passes over prompts and candidates, which are padded and masked."""
 GENERATION_UTILISATION = 0.01
@@ -27,6 +30,8 @@ PROCESS_BYTES = 3e9
 """The same with CUDA (assumed)."""
 GPU_OVERHEAD_BYTES = 1.5e9
 """Assumed for the CUDA context, its libraries and what the allocator cannot use."""
+GPU_TAKEN_BYTES = 1e9
+"""Of these what a process that has begun finds taken already, and what a GPU has less than its name says (assumed)."""
 STATE_BYTES = 12
 """A parameter's bytes in a resumable state: fp32 weight 4, Adam 8 (Rajbhandari et al. 2020, arXiv 1910.02054)."""
 STATES_AT_ONCE = 3
@@ -41,76 +46,125 @@ PREDICTION_BYTES = 1000
 """Assumed for one item's prediction on disk."""
 LOGIT_BYTES = 12
 """An fp32 logit, its log-softmax and its gradient."""
+WHOLE_LOGITS = 2**26
+"""Logits that training's loss computes at once, a chunk of them at a time where there are more
+(`training.loss.WHOLE_LOGITS`; a test compares them)."""
+QUANTISED_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
+"""A parameter in four bits with its share of two levels of scales, 0.127 bits: an 8-bit scale for 64 parameters, and
+an fp32 one for 256 of those (Dettmers et al. 2023, QLoRA, arXiv 2305.14314, section 3)."""
 
 
 def weight_bytes(precision: str) -> int:
-    """Bytes of a parameter of a saved epoch."""
-    return {"fp32": 4, "bf16": 2}[precision]
+    """Bytes of a parameter in the precision of the training, as in a saved epoch."""
+    return {"fp32": 4, "bf16": 2, "fp16": 2}[precision]
 
 
-def training_operations(shape: Shape | int, tokens: float, length: float, checkpointing: bool) -> float:
-    """Operations of training on so many tokens: 6 N a token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1) and 12
-    layers hidden length for attention (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), length being the mean of
-    what attends to each other; a third more where activations are computed again.
+def adapter_parameters(shape: Shape, lora: Lora) -> int:
+    """Number of parameters of low-rank adapters: rank x (in + out) for each targeted matrix of each layer (Hu et al.
+    2021, LoRA, arXiv 2106.09685, section 4.1).
 
-    shape: only a number of parameters where no more is known, then without the second term.
+    The matrices are a Llama's. Where the width of the feed-forward network is not known it is taken to be 4 hidden
+    (`Shape.inside`), and a matrix with a name of another architecture to be as wide as the widest there are.
+    """
+    hidden, keys, inside = shape.hidden, shape.key_value_width, shape.inside
+    widths = {  # in + out
+        "q_proj": 2 * hidden,
+        "k_proj": hidden + keys,
+        "v_proj": hidden + keys,
+        "o_proj": 2 * hidden,
+        "gate_proj": hidden + inside,
+        "up_proj": hidden + inside,
+        "down_proj": inside + hidden,
+    }
+    targets = widths if lora.targets == "all-linear" else lora.targets
+    return lora.rank * shape.layers * sum(widths.get(target, hidden + 2 * inside) for target in targets)
+
+
+def adapters_of(shape: Shape, model: Model) -> int | None:
+    """Number of parameters of a model's adapters; None where all its weights are trained."""
+    return None if model.method == "full" else adapter_parameters(shape, model.lora)
+
+
+def quantised_weights(shape: Shape, precision: str) -> float:
+    """Bytes of a base model in four bits, of which embeddings and the vocabulary matrix (2 vocabulary hidden) stay in
+    the precision of the training."""
+    whole = min(shape.parameters, 2 * shape.vocabulary * shape.hidden)
+    return QUANTISED_BYTES * (shape.parameters - whole) + weight_bytes(precision) * whole
+
+
+def model_operations(shape: Shape, tokens: float, attended: float, method: str = "full") -> float:
+    """Operations of training on so many tokens, without what is computed again: 6 N a token (Kaplan et al. 2020, arXiv
+    2001.08361, section 2.1) and 12 layers hidden length for attention (Chowdhery et al. 2022, arXiv 2204.02311,
+    appendix B). Two of the six are gradients of weights, which frozen weights (lora, qlora) have none of.
+
+    attended: sum over tokens of the length of the example that each is in, so sum of squared lengths.
+    """
+    each = 6.0 if method == "full" else 4.0
+    return each * shape.parameters * tokens + 12.0 * shape.layers * shape.hidden * attended
+
+
+def training_operations(
+    shape: Shape | int, tokens: float, length: float, checkpointing: bool, method: str = "full"
+) -> float:
+    """Operations that training on so many tokens takes, a forward pass more where activations are computed again.
+
+    shape: only a number of parameters where no more is known, then without attention; length: mean tokens of what
+    attends to each other.
     """
     if isinstance(shape, int):
-        each = 6.0 * shape
-    else:
-        each = 6.0 * shape.parameters + 12.0 * shape.layers * shape.hidden * length
-    return each * tokens * (4 / 3 if checkpointing else 1)
+        shape = Shape(shape, 0, 0, 0, 0, 4.0)
+    work = model_operations(shape, tokens, tokens * length, method)
+    forward = model_operations(shape, tokens, tokens * length) / 3
+    return work + (forward if checkpointing else 0)
 
 
-def model_states(parameters: float, processes: int = 1, distribution: str = "ddp") -> float:
-    """Bytes on each device of fp32 weights 4, gradients 4 and Adam 8 (16 a parameter; Rajbhandari et al. 2020).
-
-    zero2 shards gradients and Adam over the processes, zero3 the weights too; ddp has a second copy of the gradients,
-    in which they are exchanged, as soon as there are two processes.
-    """
-    if distribution == "zero3":
-        return 16 * parameters / processes
-    if distribution == "zero2":
-        return parameters * (4 + 12 / processes)
-    return parameters * (16 if processes == 1 else 20)
+def logits(tokens: int, vocabulary: int) -> float:
+    """Bytes of training's logits, were every token of a row learned: those of `WHOLE_LOGITS` and one chunk at most."""
+    chunk = vocabulary * max(1, WHOLE_LOGITS // max(1, vocabulary))
+    return LOGIT_BYTES * min(tokens * vocabulary, WHOLE_LOGITS + chunk)
 
 
-def activations(shape: Shape, tokens: int, precision: str, checkpointing: bool) -> float:
-    """Bytes of activations of one packed row: 34 hidden a token and layer in half precision (Korthikanti et al. 2022,
-    arXiv 2205.05198, equation 1, without the attention matrix, which is never kept here); with checkpointing 2 hidden
-    a token and layer, and one layer in full; twice that in fp32. And the logits, were every token learned."""
-    whole, kept = (34.0, 2.0) if precision == "bf16" else (68.0, 4.0)
-    per_token = kept * shape.layers + whole if checkpointing else whole * shape.layers
-    return tokens * (per_token * shape.hidden + LOGIT_BYTES * shape.vocabulary)
+def prediction_weights(shape: Shape, model: Model, precision: str, untuned: bool) -> float:
+    """Bytes on its device of the model that predicts: a checkpoint's weights, in the precision of its training (with
+    `lora` merged into its base model's); with `qlora` fp32 adapters beside weights in four bits; as the base model's
+    files have them where that itself is asked (untuned)."""
+    if untuned:
+        return shape.parameters * shape.stored_bytes
+    if model.method == "qlora":
+        return quantised_weights(shape, precision) + 4 * adapter_parameters(shape, model.lora)
+    return shape.parameters * weight_bytes(precision)
 
 
-def training_memory(shape: Shape, training: Training, processes: int, distribution: str) -> float:
-    """Bytes that training needs on each device: its states, and the larger of what a backward pass needs (activations
-    and, in bf16, the half copy of the weights that autocast keeps) and what an optimiser step needs (torch's AdamW
-    works on all parameters at once, with one more copy of them)."""
-    shards = processes if distribution in ("zero2", "zero3") else 1
-    backward = activations(shape, training.microbatch_tokens, training.precision, training.gradient_checkpointing)
-    if training.precision == "bf16":
-        backward += 2 * shape.parameters / (processes if distribution == "zero3" else 1)
-    step = 4 * shape.parameters / shards
-    return model_states(shape.parameters, processes, distribution) + max(backward, step)
+def prediction_loading(shape: Shape, model: Model, precision: str, untuned: bool) -> float:
+    """Bytes of host memory that the model takes which predicts before it goes to its device; adapters are merged in
+    fp32."""
+    if untuned:
+        return shape.parameters * shape.stored_bytes
+    return shape.parameters * (4 if model.method == "lora" else weight_bytes(precision))
 
 
-def host_memory(shape: Shape, processes: int, distribution: str) -> float:
-    """Bytes of host memory of a node's `processes` that train on GPUs: each loads the fp32 weights there before they
-    go to its GPU (one of them for zero3), and resuming on one process loads Adam there."""
-    copies = 8 if processes == 1 else 4 if distribution == "zero3" else 4 * processes
-    return copies * shape.parameters + processes * PROCESS_BYTES
+def prediction_memory(shape: Shape, weights: float, value_bytes: float) -> float:
+    """Bytes of a device that predicts: `weights` in bytes, and the larger of what generating keeps (keys and values of
+    one pass, of `value_bytes` each) and what scoring needs (that pass's logits, were all of them wanted)."""
+    keys_and_values = 2 * shape.layers * shape.key_value_width * value_bytes
+    return weights + PREDICTION_TOKENS * max(keys_and_values, LOGIT_BYTES * shape.vocabulary)
 
 
-def prediction_memory(shape: Shape, bytes_per_weight: float) -> float:
-    """Bytes of a device that predicts: weights, and the larger of what generating keeps (keys and values of one pass)
-    and what scoring needs (that pass's logits, were all of them wanted)."""
-    keys_and_values = 2 * shape.layers * shape.key_value_width * bytes_per_weight
-    each = max(keys_and_values, LOGIT_BYTES * shape.vocabulary)
-    return shape.parameters * bytes_per_weight + PREDICTION_TOKENS * each
+def epoch_bytes(parameters: float, precision: str, adapters: float | None = None, merged: bool = False) -> float:
+    """Bytes on disk of an epoch's weights: all parameters in the precision of the training, or only so many of
+    adapters in fp32; with them the whole model where the study wants it `merged` too."""
+    whole = parameters * weight_bytes(precision)
+    return whole if adapters is None else 4 * adapters + merged * whole
 
 
-def training_disk(parameters: float, epochs: int, precision: str) -> float:
+def state_bytes(parameters: float, adapters: float | None = None) -> float:
+    """Bytes on disk of a resumable state, which holds what is trained: all parameters, or only so many of adapters."""
+    return STATE_BYTES * (parameters if adapters is None else adapters)
+
+
+def training_disk(
+    parameters: float, epochs: int, precision: str, adapters: float | None = None, merged: bool = False
+) -> float:
     """Bytes on disk of a run in training: the weights of so many epochs, and its states."""
-    return parameters * (epochs * weight_bytes(precision) + STATES_AT_ONCE * STATE_BYTES)
+    weights = epochs * epoch_bytes(parameters, precision, adapters, merged)
+    return weights + STATES_AT_ONCE * state_bytes(parameters, adapters)

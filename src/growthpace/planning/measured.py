@@ -17,6 +17,9 @@ AT_MOST = 20
 """Files read for one number: the largest ones, which are those of the longest runs and so of the least start-up."""
 KEYS = {"items", "steps", "steps_per_epoch", "tokens", "tokens_per_second", "device"}
 
+BEFORE = {"offload": False, "compile": False, "method": "full"}
+"""What a run was trained with whose settings do not say."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -52,18 +55,22 @@ def _trained(dataset: str, record: dict[str, Any]) -> Trained:
     )
 
 
-def throughput(runs: Iterable[Trained], recipe: Training, gpus: Iterable[str] | None) -> tuple[float, str, int] | None:
+def throughput(
+    runs: Iterable[Trained], recipe: Training, gpus: Iterable[str] | None, method: str = "full"
+) -> tuple[float, str, int] | None:
     """Median tokens/s of one device, the device, and of how many runs; None where no run tells.
 
-    Only runs with the recipe's precision, checkpointing and row length count. gpus: types of the site's GPUs; runs on
+    Only runs with the model's method and the recipe's precision, checkpointing (as it is written: `auto` is like
+    `auto`), row length, offload and compilation count; what a run's settings do not name is as it was before there was
+    a choice. gpus: types of the site's GPUs; runs on
     other GPUs count only where none was on these, and runs on a CPU only where it is empty; None: the runs of the
     device that has most.
     """
-    keys = ("precision", "gradient_checkpointing", "microbatch_tokens")
-    wanted = {key: getattr(recipe, key) for key in keys}
+    keys = ("precision", "gradient_checkpointing", "microbatch_tokens", "offload", "compile")
+    wanted = {key: getattr(recipe, key) for key in keys} | {"method": method}
     speeds: dict[str, list[float]] = {}
     for run in runs:
-        if run.tokens_per_second and all(run.settings.get(key) == value for key, value in wanted.items()):
+        if run.tokens_per_second and all(run.settings.get(k, BEFORE.get(k)) == v for k, v in wanted.items()):
             speeds.setdefault(run.device, []).append(run.tokens_per_second)
     if gpus is not None:
         types = [_plain(gpu) for gpu in gpus]

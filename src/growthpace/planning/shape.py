@@ -28,13 +28,22 @@ class Shape:
     vocabulary: int
     stored_bytes: float
     """Bytes of a parameter in the base model's files; 4 where they are not there."""
+    feed_forward: int | None = None
+    """Width inside a layer's feed-forward network; None where nothing tells it."""
+
+    @property
+    def inside(self) -> int:
+        """`feed_forward`, or where that is not known 4 hidden: as wide as in nearly all models, or wider."""
+        return self.feed_forward or 4 * self.hidden
 
 
 def of_parameters(parameters: int) -> Shape:
     """The shape that the LLaMA family has at this size: N = 12 layers hidden^2 (Kaplan et al. 2020, arXiv 2001.08361,
-    table 1) and hidden = 128 layers (arXiv 2302.13971, table 2)."""
+    table 1) and hidden = 128 layers (arXiv 2302.13971, table 2). Of a layer's 12 hidden^2 attention has 4, so that a
+    gated feed-forward network of three matrices is 8/3 hidden wide."""
     hidden = max(1, round((128 * parameters / 12) ** (1 / 3)))
-    return Shape(parameters, max(1, round(hidden / 128)), hidden, hidden, UNKNOWN_VOCABULARY, 4.0)
+    layers, inside = max(1, round(hidden / 128)), round(8 / 3 * hidden)
+    return Shape(parameters, layers, hidden, hidden, UNKNOWN_VOCABULARY, 4.0, inside)
 
 
 def llama_parameters(config: dict[str, Any]) -> int | None:
@@ -77,6 +86,7 @@ def of_folder(folder: Path) -> Shape | None:
             hidden=config["hidden_size"],
             key_value_width=_key_value_width(config),
             vocabulary=config["vocab_size"],
+            feed_forward=config.get("intermediate_size"),
         )
     return shape
 
@@ -108,5 +118,5 @@ def of_settings(settings: Initialise, vocabulary: int) -> Shape:
         "vocab_size": vocabulary,
         "tie_word_embeddings": settings.tie_embeddings,
     }
-    parameters = llama_parameters(config)
-    return Shape(parameters, settings.layers, settings.hidden_size, _key_value_width(config), vocabulary, 4.0)
+    parameters, width = llama_parameters(config), settings.intermediate_size
+    return Shape(parameters, settings.layers, settings.hidden_size, _key_value_width(config), vocabulary, 4.0, width)

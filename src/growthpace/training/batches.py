@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +18,15 @@ from growthpace.errors import InputError
 from growthpace.training.packing import Row, pack
 
 
-def encode_items(items: Sequence[Item], encoder: Encoder, max_length: int, overlong: str) -> tuple[list[Encoded], dict]:
+@dataclass(frozen=True)
+class Example(Encoded):
+    """An item as it is learned."""
+
+    item: str
+    """The item's id."""
+
+
+def encode_items(items: Sequence[Item], encoder: Encoder, max_length: int, overlong: str) -> tuple[list[Example], dict]:
     """Examples of the items in their order, and how many were cut or dropped for their length.
 
     `overlong`: `refuse` raises `InputError` naming the first item above `max_length`; `truncate` cuts its end;
@@ -43,7 +52,7 @@ def encode_items(items: Sequence[Item], encoder: Encoder, max_length: int, overl
                 f"item {item.id!r} ({item.origin}) has no answer left to learn within {max_length} tokens; "
                 "raise training.max_length or set training.overlong: drop"
             )
-        examples.append(example)
+        examples.append(Example(example.ids, example.mask, item.id))
     if not examples:
         raise InputError(f"every item is longer than training.max_length ({max_length}), nothing is left to train on")
     return examples, counts
@@ -55,9 +64,12 @@ class Steps:
     A step takes `batch_size` items of the epoch's order; the last step of an epoch takes what is left.
     """
 
-    def __init__(self, examples: Sequence[Encoded], seed: int, epochs: int, batch_size: int, capacity: int):
+    def __init__(
+        self, examples: Sequence[Example], seed: int, epochs: int, batch_size: int, capacity: int, processes: int = 1
+    ):
+        """capacity: tokens of a row; processes: that share a step's rows."""
         self.examples, self.seed, self.epochs = examples, seed, epochs
-        self.batch_size, self.capacity = batch_size, capacity
+        self.batch_size, self.capacity, self.processes = batch_size, capacity, processes
         self.per_epoch = -(-len(examples) // batch_size)
 
     def __len__(self) -> int:
@@ -68,9 +80,13 @@ class Steps:
         return np.random.Generator(np.random.PCG64([self.seed, epoch])).permutation(len(self.examples))
 
     def __getitem__(self, step: int) -> list[Row]:
+        return pack(self.examples_of(step), self.capacity, self.processes)
+
+    def examples_of(self, step: int) -> list[Example]:
+        """The examples of a step, whose indices its rows name."""
         epoch, position = divmod(step, self.per_epoch)
         chosen = self.order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
-        return pack([self.examples[index] for index in chosen], self.capacity)
+        return [self.examples[index] for index in chosen]
 
     def order_hash(self) -> str:
         """Hash of the examples' ids and of the order of all epochs: two runs with equal hashes learn the same data in

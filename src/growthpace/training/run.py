@@ -1,4 +1,4 @@
-"""One training: full fine-tuning of a base model on a dataset, resumable at any moment with the same result.
+"""One training: a base model tuned on a dataset, resumable at any moment with the same result.
 
 `train` leaves a Hugging Face folder per needed epoch (`epoch-{epoch}/`), a small marker beside each
 (`epoch-{epoch}.json`) and, last, `training.json`. Progress lives in `state/` (see `interruptible`).
@@ -8,7 +8,6 @@ Run it by hand: `growthpace train CONFIG MODEL/DATASET/seed-N`.
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, set_seed
+from transformers import set_seed
 
-from growthpace import __version__
 from growthpace.conversation import Encoder
 from growthpace.data.items import read_items
 from growthpace.errors import InputError
@@ -27,11 +25,19 @@ from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.interruptible import StateFolder, Stopped
 from growthpace.models.base import quiet_libraries, weights_hash
 from growthpace.models.tokenizer import load_tokenizer
+from growthpace.planning.fitting import decide_checkpointing, device_fault
+from growthpace.planning.shape import of_folder
 from growthpace.study import Study
 from growthpace.training.batches import Steps, encode_items
+from growthpace.training.devices import device_memory, device_name, peak_of
+from growthpace.training.methods import load_for_training
 from growthpace.training.ranks import Ranks
+from growthpace.training.record import figures, operations, software, summary
 from growthpace.training.states import History, newest_whole, states, step_of
+from growthpace.training.tracking import check_tracking, prepare_tracking
 from growthpace.training.trainer import PackedTrainer, training_arguments
+from growthpace.training.weights import write_checkpoint
+from growthpace.training.zero import uses_deepspeed
 
 Report = Callable[[str], None]
 
@@ -125,37 +131,51 @@ class _Training:
         self.ranks = ranks
         self.stopping = False
         """Whether the ranks have decided to save and stop."""
-        self.recipe = study.training
+        self.recipe = study.training.effective
+        self.settings, self.base = study.models[run.model], paths.model(run.model)
+        self.shape = of_folder(self.base)
+        self.device = device_name(study.threads)
+        self.peak = peak_of(self.device, self.recipe.precision)
         self.grid = Grid(study)
+        self._notes_path = state.folder / "notes.json"
+        self.notes: dict[str, Any] = read_json(self._notes_path) if self._notes_path.exists() else {}
+        """What has been decided and found in whatever attempt: `gradient_checkpointing`, `optimiser`."""
         self._saved_path = state.folder / "epochs.json"
         self.saved: dict[str, str] = read_json(self._saved_path) if self._saved_path.exists() else {}
         """Hash of the weights of every epoch that was written with these settings, in whatever attempt."""
 
     def run(self) -> dict[str, Any]:
         quiet_libraries()
+        check_tracking(self.recipe.tracking)
         torch.set_num_threads(self.study.threads)
         set_seed(self.run_.seed)
-        base = self.paths.model(self.run_.model)
-        self.tokenizer = load_tokenizer(base)
+        self.tokenizer = load_tokenizer(self.base, self.settings.trust_remote_code)
         encoder = Encoder(self.tokenizer, self.study.format)
         items = read_items(self.paths.dataset(self.run_.dataset, self.run_.seed))
         examples, self.lengths = encode_items(items, encoder, self.recipe.max_length, self.recipe.overlong)
-        epochs = self.grid.epochs(self.run_)
-        self.steps = Steps(examples, self.run_.seed, epochs, self.recipe.batch_size, self.recipe.microbatch_tokens)
+        epochs, world = self.grid.epochs(self.run_), self.ranks.world
+        self.steps = Steps(
+            examples, self.run_.seed, epochs, self.recipe.batch_size, self.recipe.microbatch_tokens, world
+        )
         self.history = History(self.state.folder / "history.jsonl")
         complete, resume = self.ranks.first(self._look_for_state)
         if complete:
             return self.ranks.first(self._describe)
         done = step_of(resume) if resume else 0
+        recomputed = self.ranks.first(self._decide_checkpointing)
         arguments = training_arguments(self.recipe, len(self.steps), self.run_.seed, str(self.state.folder), self.ranks)
-        # fp32 master weights: transformers would load the checkpoint's own precision.
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+        if self.recipe.tracking:
+            arguments.project, arguments.run_name = self.study.study, str(self.run_)
+            prepare_tracking(self.paths.run(self.run_), self.study.study, str(self.run_), fingerprint(self.identity))
+        model = load_for_training(
+            self.study, self.run_.model, self.base, self.tokenizer, uses_deepspeed(self.recipe, world)
+        )
         context = getattr(model.config, "max_position_embeddings", None)
         if context and self.recipe.max_length > context:
             raise InputError(
                 f"training.max_length: {self.recipe.max_length} is above the context of {self.run_.model} ({context})"
             )
-        if self.recipe.gradient_checkpointing:
+        if recomputed:
             model.activation_checkpointing_enable()
         if done:
             self.report(f"{self.run_}: resuming after step {done} of {len(self.steps)}")
@@ -169,6 +189,30 @@ class _Training:
             raise Stopped(f"{self.run_}: stopped after step {self.trainer.state.global_step}, run it again to go on")
         self._log("done")
         return self.ranks.first(self._describe)
+
+    def _decide_checkpointing(self) -> bool:
+        """Whether activations are recomputed: as the run began, so that one that goes on elsewhere does the same.
+
+        Raises `InputError` where the device is too small for the model.
+        """
+        if self.recipe.precision == "fp16" and not torch.cuda.is_available():
+            raise InputError("training.precision: fp16 needs a GPU (allowed on a CPU: fp32, bf16)")
+        free = device_memory(int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+        if fault := self.shape and device_fault(self.shape, self.study, self.run_.model, free, self.device):
+            raise InputError(fault)
+        if "gradient_checkpointing" not in self.notes:
+            setting = self.recipe.gradient_checkpointing
+            if setting == "auto":
+                known = self.shape is not None
+                setting = known and decide_checkpointing(self.shape, self.study, self.run_.model, free, self.device)
+            self.note("gradient_checkpointing", setting)
+        return self.notes["gradient_checkpointing"]
+
+    def note(self, key: str, value: Any) -> None:
+        """Keeps something for `training.json` and for later attempts."""
+        self.notes[key] = value
+        if self.ranks.leads:
+            write_json(self._notes_path, self.notes)
 
     def _look_for_state(self) -> tuple[bool, Path | None]:
         """Whether everything that is needed had been trained; otherwise the state to go on from, if there is one."""
@@ -191,8 +235,13 @@ class _Training:
         """The step after which everything wanted is there."""
         return max(self.wanted, default=self.steps.epochs) * self.steps.per_epoch
 
+    def progress(self, step: dict[str, Any]) -> dict[str, float]:
+        """What a step of the history says, in numbers."""
+        work = operations([step], self.shape, self.settings.method)
+        return figures(step, self.ranks.world, work, self.peak)
+
     def save_epoch(self, epoch: int) -> None:
-        """Writes an epoch's weights aside, then puts them in place; in the precision that training ran in."""
+        """Writes an epoch's weights."""
         whole = self.trainer.whole_weights()
         self.ranks.first(lambda: self._write_epoch(whole, epoch))
 
@@ -200,31 +249,9 @@ class _Training:
         target = self.paths.weights(self.run_, epoch)
         if self.saved.get(str(epoch), "") == weights_hash(target):  # killed between these and the state behind them
             return
-        aside = target.with_name(f".{target.name}.partial")
-        shutil.rmtree(aside, ignore_errors=True)
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.recipe.precision]
-        copies: dict[tuple, torch.Tensor] = {}  # tied weights stay one tensor, so that they are written once
-        weights = {}
-        for name, tensor in whole.items():
-            place = (tensor.data_ptr(), tensor.shape)
-            if place not in copies:
-                copies[place] = tensor.detach().to("cpu", dtype)
-                if not copies[place].isfinite().all():
-                    raise FloatingPointError(
-                        f"{self.run_}: {name} is not finite after step {epoch * self.steps.per_epoch}, the last of "
-                        f"epoch {epoch}; lower training.learning_rate or look at the data"
-                    )
-            weights[name] = copies[place]
-        self.trainer.model.save_pretrained(aside, state_dict=weights)
-        # transformers writes the precision of the model in memory, which is not that of these weights.
-        config = read_json(aside / "config.json")
-        write_json(aside / "config.json", {**config, "dtype": str(dtype).removeprefix("torch.")})
-        self.tokenizer.save_pretrained(aside)
-        for path in aside.iterdir():
-            with open(path, "rb+") as handle:
-                os.fsync(handle.fileno())
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(aside, target)
+        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
+        when = f"after step {epoch * self.steps.per_epoch} of {self.run_}, the last of epoch {epoch}"
+        write_checkpoint(target, model, whole, self.tokenizer, self.base, self.settings, self.recipe.precision, when)
         self.saved[str(epoch)] = weights_hash(target)
         write_json(self._saved_path, self.saved)
         self.state.log(f"epoch {epoch} written")
@@ -241,11 +268,10 @@ class _Training:
                 )
             found[epoch] = {"epoch": epoch, "folder": f"epoch-{epoch}", "weights_sha256": digest}
         steps = self.history.read()
-        seconds = sum(step["seconds"] for step in steps)
         if self.known:  # trained again for lost weights: what the first training recorded stays
-            again = self.known.get("seconds_again", 0) + seconds
+            again = self.known.get("seconds_again", 0) + sum(step["seconds"] for step in steps)
             return {**self.known, "epochs": [found[epoch] for epoch in sorted(found)], "seconds_again": round(again, 3)}
-        tokens = sum(step["tokens"] for step in steps)
+        method = self.settings.method
         return {
             "run": str(self.run_),
             "study": self.study.study,
@@ -253,18 +279,9 @@ class _Training:
             "items": len(self.steps.examples),
             "lengths": self.lengths,
             "data_order": self.steps.order_hash(),
-            "steps": len(steps),
             "steps_per_epoch": self.steps.per_epoch,
             "epochs": [found[epoch] for epoch in sorted(found)],
-            "loss": [step["loss"] for step in steps],
-            "learning_rate": [step["learning_rate"] for step in steps],
-            "tokens": tokens,
-            "answer_tokens": sum(step["answer_tokens"] for step in steps),
-            "seconds": round(seconds, 3),
-            "tokens_per_second": round(tokens / seconds, 1) if seconds else None,
-            "device": torch.cuda.get_device_name()
-            if torch.cuda.is_available()
-            else f"CPU, {self.study.threads} threads",
-            "devices": self.ranks.world,
-            "versions": {"growthpace": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            **self.notes,
+            **summary(steps, self.device, self.ranks.world, operations(steps, self.shape, method), self.peak),
+            **software(self.recipe, method),
         }

@@ -17,14 +17,24 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from growthpace.study import Training
+from growthpace.training.devices import peak_memory
 from growthpace.training.packing import IGNORED, Row
 from growthpace.training.ranks import Ranks
+from growthpace.training.record import in_words
 from growthpace.training.schedule import learning_rate_at
-from growthpace.training.states import mark_complete
+from growthpace.training.states import aside, put_in_place
+from growthpace.training.zero import deepspeed_config
+
+COSTLY_SECONDS = 30
+"""A state after an epoch is left out where writing one took this long and longer than what there is to save took."""
+SPEAK_SECONDS = 5
 
 
 def training_arguments(recipe: Training, steps: int, seed: int, folder: str, ranks: Ranks) -> TrainingArguments:
-    """The recipe in transformers' words. For zero3 they must be there before the model is loaded, in parts."""
+    """The recipe in transformers' words. For zero3 they must be there before the model is loaded, in parts.
+
+    recipe: as it is carried out (`Training.effective`), with `gradient_checkpointing` decided.
+    """
     zero = deepspeed_config(recipe, ranks.world)
     gpu = torch.cuda.is_available()
     if zero:
@@ -34,7 +44,7 @@ def training_arguments(recipe: Training, steps: int, seed: int, folder: str, ran
             deepspeed.ops.__compatible_ops__ = {}  # or it compiles an operator for gloo's work, for minutes
         if not deepspeed.comm.is_initialized():
             deepspeed.init_distributed("nccl" if gpu else "gloo", auto_mpi_discovery=False)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=folder,
         max_steps=steps,
         per_device_train_batch_size=1,
@@ -44,14 +54,15 @@ def training_arguments(recipe: Training, steps: int, seed: int, folder: str, ran
         adam_epsilon=recipe.epsilon,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
-        bf16=recipe.precision == "bf16",
+        bf16=recipe.precision == "bf16" and not zero,  # DeepSpeed has an autocast of its own
+        fp16=recipe.precision == "fp16" and not zero,
         use_cpu=not gpu,  # bf16 on a CPU is refused unless it is asked for by name
-        optim="adamw_torch",
+        optim="adamw_torch_fused",  # one pass over the weights, and no copy of them
+        torch_compile=recipe.compile,
         seed=seed,
         save_strategy="no",
-        save_total_limit=2,
         logging_strategy="no",
-        report_to="none",
+        report_to=list(recipe.tracking) if ranks.leads else [],
         disable_tqdm=True,
         remove_unused_columns=False,
         use_cache=True,  # what a saved checkpoint says to whoever loads it; training passes its own
@@ -59,30 +70,9 @@ def training_arguments(recipe: Training, steps: int, seed: int, folder: str, ran
         ddp_find_unused_parameters=False,
         deepspeed=zero,
     )
-
-
-def deepspeed_config(recipe: Training, world: int) -> dict[str, Any] | None:
-    """DeepSpeed's settings for the recipe; None where it is not used. torch's optimiser, our schedule."""
-    stage = {"ddp": None, "zero2": 2, "zero3": 3}[recipe.distribution]
-    if world == 1 or stage is None:
-        return None
-    return {
-        "train_micro_batch_size_per_gpu": 1,  # one row: DeepSpeed sees every row as a step of its own ...
-        "gradient_accumulation_steps": 1,  # ... and is told which is the last of an optimiser step
-        "train_batch_size": world,
-        "gradient_clipping": recipe.max_grad_norm,
-        "bf16": {"enabled": recipe.precision == "bf16"},
-        "data_types": {"grad_accum_dtype": "fp32"},
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "zero_optimization": {
-            "stage": stage,
-            "reduce_bucket_size": "auto",  # transformers derives these from the model's width
-            "stage3_prefetch_bucket_size": "auto",
-            "stage3_param_persistence_threshold": "auto",
-            "stage3_gather_16bit_weights_on_model_save": True,  # fp32 as well, despite its name
-        },
-    }
+    if ranks.world == 1:
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # more GPUs in sight are no reason to split rows among them
+    return arguments
 
 
 class PackedTrainer(Trainer):
@@ -103,10 +93,7 @@ class PackedTrainer(Trainer):
         recipe = self.training.recipe
 
         def factor(step: int) -> float:
-            rate = learning_rate_at(
-                step, num_training_steps, recipe.learning_rate, recipe.learning_rate_floor, recipe.warmup_steps
-            )
-            return rate / recipe.learning_rate
+            return learning_rate_at(step, num_training_steps, recipe) / recipe.learning_rate
 
         self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
         self._created_lr_scheduler = True
@@ -115,43 +102,68 @@ class PackedTrainer(Trainer):
     def training_step(self, model, inputs, num_items_in_batch=None):
         model.train()
         rows = inputs["rows"]
-        answer_tokens = sum(int((row["labels"] != IGNORED).sum()) for row in rows)
-        share = self._prepare_input(self.ranks.share(rows))
+        answer_tokens = sum(len(row["targets"]) for row in rows)
+        share = self.ranks.share(rows)
         total = torch.zeros((), device=self.args.device)
+        losses = []
         # Every rank makes equally many backward passes, since they meet in them (ZeRO in each one): a rank without a
         # row left repeats the step's first, and learns nothing from it.
         passes = -(-len(rows) // self.ranks.world)
-        idle = [] if len(share) == passes else self._prepare_input(rows[:1])
+        idle = [] if len(share) == passes else rows[:1]
         for number, row in enumerate([*share, *idle], start=1):
             last = number == passes
             self.accelerator.gradient_state._set_sync_gradients(last)
             with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
                 with self.compute_loss_context_manager():
-                    loss = answer_loss(model, row) / answer_tokens
+                    loss = model(**self._placed(row)) / answer_tokens
                 if number > len(share):
                     loss = loss * 0
                 self.accelerator.backward(loss * self.ranks.world)  # gradients are averaged over the ranks
-            total += loss.detach()
+            losses.append(loss.detach())
+            total += losses[-1]
         mean = self.ranks.total(float(total))
         self.training.last = {
             "loss": mean,
+            "learning_rate": live_optimiser(self).param_groups[0]["lr"],
             "tokens": sum(row["input_ids"].numel() for row in rows),
             "answer_tokens": answer_tokens,
-            "learning_rate": self.lr_scheduler.get_last_lr()[0],
+            "attended": sum(int((row["lengths"] ** 2).sum()) for row in rows),
         }
         if not math.isfinite(mean):
-            raise FloatingPointError(
-                f"{self.training.run_}: the loss is {mean} at step {self.state.global_step + 1} "
-                f"(learning rate {self.training.last['learning_rate']:.3g}); lower training.learning_rate or look at "
-                "the data"
-            )
+            self._refuse_loss(mean, losses[: len(share)], len(rows))
         return total
+
+    def _placed(self, row: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A row on the model's device, but for its lengths (see `attention`)."""
+        return {**self._prepare_input({k: v for k, v in row.items() if k != "lengths"}), "lengths": row["lengths"]}
+
+    def _refuse_loss(self, mean: float, losses: list[torch.Tensor], rows: int) -> None:
+        """Raises FloatingPointError that names the items of the rows whose loss is not finite, on whichever rank."""
+        flags = [False] * rows
+        flags[self.ranks.rank :: self.ranks.world] = [not math.isfinite(float(loss)) for loss in losses]
+        broken, step = self.ranks.any(*flags), self.state.global_step
+        examples, packed = self.training.steps.examples_of(step), self.training.steps[step]
+        ids = [examples[i].item for row, bad in zip(packed, broken, strict=True) if bad for i in row.examples]
+        named = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+        raise FloatingPointError(
+            f"{self.training.run_}: the loss is {mean} at step {step + 1} (learning rate "
+            f"{self.training.last['learning_rate']:.3g}; it came from the items {named}); lower training.learning_rate "
+            "or look at these items"
+        )
 
     def whole_weights(self) -> dict[str, torch.Tensor] | None:
         """Every weight by name, on rank 0; every rank must ask."""
         if self.is_deepspeed_enabled:
             return self.accelerator.get_state_dict(self.deepspeed)
-        return self.model.state_dict() if self.ranks.leads else None
+        return self.accelerator.unwrap_model(self.model).state_dict() if self.ranks.leads else None
+
+    def _get_output_dir(self, trial):
+        """Where Trainer writes a state: aside, until it is whole."""
+        return str(aside(self.training.state.folder))
+
+    def _save_checkpoint(self, model, trial):
+        self.began_saving = time.monotonic()
+        super()._save_checkpoint(model, trial)
 
     def save_model(self, output_dir=None, _internal_call=False):
         if not self.is_deepspeed_enabled:  # whose own files hold the weights
@@ -161,31 +173,59 @@ class PackedTrainer(Trainer):
         return 0  # Trainer's estimate assumes one tensor a batch
 
 
-def answer_loss(model, row: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Summed negative log-likelihood (nats, fp32) of a packed row's learned tokens.
-
-    Only positions that predict a learned token meet the vocabulary matrix: full logits would be most of the memory.
-    """
-    targets = row["labels"][0, 1:]
-    positions = (targets != IGNORED).nonzero().squeeze(1)
-    logits = model(
-        input_ids=row["input_ids"], position_ids=row["position_ids"], logits_to_keep=positions, use_cache=False
-    ).logits[0]
-    return torch.nn.functional.cross_entropy(logits.float(), targets[positions], reduction="sum")
-
-
 def _tensors(batch: list[list[Row]]) -> dict[str, Any]:
     (rows,) = batch
+    return {"rows": [row_tensors(row) for row in rows]}
+
+
+def row_tensors(row: Row) -> dict[str, torch.Tensor]:
+    """A packed row as a model learns it (`loss.learn_answers`): ids and positions of shape (1, tokens); the positions
+    that predict an answer token, and these tokens; the lengths of its examples."""
+    labels = torch.tensor(row.labels[1:])
+    positions = (labels != IGNORED).nonzero().squeeze(1)
     return {
-        "rows": [
-            {
-                "input_ids": torch.tensor([row.input_ids]),
-                "position_ids": torch.tensor([row.position_ids]),
-                "labels": torch.tensor([row.labels]),
-            }
-            for row in rows
-        ]
+        "input_ids": torch.tensor([row.input_ids]),
+        "position_ids": torch.tensor([row.position_ids]),
+        "positions": positions,
+        "targets": labels[positions],
+        "lengths": torch.tensor(row.lengths),
     }
+
+
+def live_optimiser(trainer: PackedTrainer) -> torch.optim.Optimizer:
+    """The optimiser that changes the weights, inside whatever wraps it (accelerate, DeepSpeed)."""
+    optimiser = trainer.optimizer
+    while hasattr(optimiser, "optimizer"):
+        optimiser = optimiser.optimizer
+    return optimiser
+
+
+def check_optimiser(trainer: PackedTrainer, recipe: Training) -> dict[str, Any]:
+    """What the optimiser really works with: its class, betas, epsilon and the weight decays of its groups of weights.
+
+    Raises RuntimeError where that is not the recipe, or where a weight that is trained or any of the optimiser's state
+    is not fp32: libraries have settings of their own, which must not win in silence.
+    """
+    optimiser = live_optimiser(trainer)
+    groups = optimiser.param_groups
+    tensors = [weight for group in groups for weight in group["params"]]
+    tensors += [value for state in optimiser.state.values() for value in state.values() if torch.is_tensor(value)]
+    if wrong := {str(tensor.dtype) for tensor in tensors} - {"torch.float32"}:
+        raise RuntimeError(f"weights or optimiser state are {', '.join(sorted(wrong))}, not fp32")
+    found = {
+        "class": type(optimiser).__name__,
+        "betas": sorted({beta for group in groups for beta in group["betas"]}),
+        "epsilon": sorted({group["eps"] for group in groups}),
+        "weight_decay": sorted({group["weight_decay"] for group in groups}),
+    }
+    decays = {recipe.weight_decay, 0.0}  # vectors (norms, biases) do not decay
+    if (
+        found["betas"] != sorted(set(recipe.betas))
+        or found["epsilon"] != [recipe.epsilon]
+        or not set(found["weight_decay"]) <= decays
+    ):
+        raise RuntimeError(f"the optimiser works with {found}, which is not the recipe")
+    return found
 
 
 class Keeper(TrainerCallback):
@@ -194,36 +234,45 @@ class Keeper(TrainerCallback):
     def __init__(self, training):
         self.training, self.ranks = training, training.ranks
         self.saved = self.spoken = time.monotonic()
+        self.save_seconds = 0.0
+        """What writing the last state took."""
+        self.checked = False
 
     def on_step_begin(self, args, state, control, **kwargs):
         self.began = time.monotonic()
 
     def on_step_end(self, args, state, control, **kwargs):
         training, now = self.training, time.monotonic()
+        if not self.checked:
+            training.note("optimiser", check_optimiser(training.trainer, training.recipe))
+            self.checked = True
+        step = {**training.last, "seconds": now - self.began, "memory": peak_memory()}
         if self.ranks.leads:
-            training.history.add({**training.last, "seconds": now - self.began})
-        step, per_epoch = state.global_step, training.steps.per_epoch
-        epoch, within = divmod(step, per_epoch)
+            training.history.add(step)
+        done, per_epoch = state.global_step, training.steps.per_epoch
+        epoch, within = divmod(done, per_epoch)
         if within == 0 and epoch in training.wanted:
             training.save_epoch(epoch)
-        last = step >= training.last_step
-        late = now - self.saved > 60 * training.recipe.save_minutes
-        training.stopping, late = self.ranks.any(training.state.stop_requested, late)
-        control.should_save = (within == 0 or late or training.stopping) and not last
-        control.should_training_stop = last or training.stopping
-        if now - self.spoken > 5 or last or step == 1:
+        last = done >= training.last_step
+        since = now - self.saved
+        late = since > 60 * training.recipe.save_minutes
+        cheap = since >= self.save_seconds or self.save_seconds < COSTLY_SECONDS
+        stopping, late, cheap = self.ranks.any(training.state.stop_requested, late, cheap)
+        training.stopping = stopping
+        control.should_save = ((within == 0 and cheap) or late or stopping) and not last
+        control.should_training_stop = last or stopping
+        shown = training.progress(step)
+        training.trainer.callback_handler.on_log(args, state, control, shown)
+        if now - self.spoken > SPEAK_SECONDS or last or done == 1:
             self.spoken = now
-            rate = training.last["tokens"] / max(now - self.began, 1e-9)
-            training.report(
-                f"train {training.run_}: step {step} of {training.last_step}, epoch {-(-step // per_epoch)}, "
-                f"loss {training.last['loss']:.3f}, {rate:,.0f} tokens/s"
-            )
+            training.report(in_words(training.run_, done, training.last_step, per_epoch, shown))
 
     def on_save(self, args, state, control, **kwargs):
         self.ranks.wait()  # for every rank's part of the state
         self.ranks.first(lambda: self._complete(state.global_step))
         self.saved = time.monotonic()
+        self.save_seconds = self.saved - self.training.trainer.began_saving
 
     def _complete(self, step: int) -> None:
         self.training.history.flush()
-        mark_complete(self.training.state.folder / f"checkpoint-{step}")
+        put_in_place(self.training.state.folder, step)
