@@ -18,7 +18,7 @@ PACKAGE = ROOT / "src" / "growthpace"
 STAGES = {
     "data": ("data", "microworld"),
     "train": ("models", "training", "conversation.py", "microworld"),
-    "evaluate": ("models/tokenizer.py", "models/base.py", "evaluation", "conversation.py"),
+    "evaluate": ("models/tokenizer.py", "models/base.py", "models/checkpoints.py", "evaluation", "conversation.py"),
     "analysis": ("analysis", "evaluation/grading.py"),
     "report": ("figures", "analysis", "completeness.py"),
 }

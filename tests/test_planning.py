@@ -348,14 +348,7 @@ def test_a_prediction_is_bound_by_what_is_read_and_written():
     assert found.seconds_done == found.seconds / 2
 
 
-# --- the site, the whole study ---
-
-
-def test_a_job_goes_to_the_first_partition_that_it_fits_in():
-    large = {**GPUS, "name": "large", "gpu": "h200", "gpu_memory_gb": 141, "gpu_tflops": 989, "gpus_per_node": 4}
-    found = costs_of(study_with(), CPUS, GPUS, large).training(Run("s", "curated-4", 1))
-    assert "of 989 TFLOP/s" in found.why
-    assert found.nodes == 1
+# --- the whole study ---
 
 
 def test_the_whole_study_on_disk():

@@ -77,7 +77,9 @@ def test_the_settings_that_would_fit(recipe, processes, free, way):
 
 def test_each_process_gets_an_item_of_a_step():
     assert "processes: 4" in fault_of({"batch_size": 4}, free=40 * 2**30)
-    assert "processes: 2, " in fault_of({"batch_size": 2}, free=40 * 2**30)  # and offload
+    assert "(would fit: training.distribution: zero3, training.offload: true" in fault_of(
+        {"batch_size": 2}, free=40 * 2**30
+    )
 
 
 def test_no_row_is_shorter_than_the_longest_item():
@@ -224,3 +226,10 @@ def test_auto_recomputes_only_where_the_partition_is_too_small_without():
     assert "gradient_checkpointing" not in fault
     assert "4/3" in costs_of(study, GPUS, large).training(run).why  # the first that it fits in, either way
     assert costs_of(study).training(run).gpu_memory_gb is None
+
+
+def test_a_job_goes_to_the_first_partition_that_it_fits_in():
+    large = {**GPUS, "name": "large", "gpu": "h200", "gpu_memory_gb": 141, "gpu_tflops": 989, "gpus_per_node": 4}
+    found = costs_of(study_with(), CPUS, GPUS, large).training(Run("s", "curated-4", 1))
+    assert "of 989 TFLOP/s" in found.why
+    assert found.nodes == 1

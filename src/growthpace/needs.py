@@ -102,7 +102,7 @@ class Needs:
             if training.offload:
                 ways.append("set training.offload: false, if it was the node's memory and not a GPU's")
             ways.append(f"raise models.{model}.processes with training.distribution: zero3")
-            return f"{', '.join(ways[:-1])}, or {ways[-1]}"
+            return ", ".join(ways[:-1]) + f", or {ways[-1]}"
         if kind == "predict":
             return f"Lower suites.{wildcards.suite}.max_new_tokens"
         return "Give the site's file a partition with more memory a node"

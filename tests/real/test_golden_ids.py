@@ -1,69 +1,83 @@
-"""Golden ids: the encoder splits real Chinese text as the paper's own SentencePiece model does (invariant 2)."""
+"""The one encoder splits the paper's texts as SentencePiece itself does, on real Chinese questions (invariant 2)."""
+
+from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+import sentencepiece
 
 from growthpace.conversation import PAPER_TOKENS, Encoder
 from growthpace.data.items import Message
-from growthpace.models.tokenizer import decode, load_tokenizer
+from growthpace.models.tokenizer import load_tokenizer
 
 pytestmark = pytest.mark.real
 
-TEXTS = 2000
-
-GOLDEN = {
-    "A": [319],
-    "正确": [29871, 34369],
-    "答案：李白": [29871, 32940, 30383, 30864, 30868],
-    "Which?\nA. one\nB. two": [8449, 29973, 13, 29909, 29889, 697, 13, 29933, 29889, 1023],
-    " 1,000 ": [29871, 33183, 29892, 33961, 29871],
-    "": [],
-}
-"""Made with sentencepiece 0.2.3 and the published model. What transformers' own Llama tokenizer gives is not this."""
+PIECES = 49_953
+"""Of Chinese-LLaMA-Plus; the tokens of the paper's format come after them."""
 
 
 @pytest.fixture(scope="module")
-def encoder(real_data):
-    tokenizer = load_tokenizer(real_data / "chinese_llama_tokenizer")
-    assert len(tokenizer) == 49_953
-    tokenizer.add_special_tokens({"extra_special_tokens": list(PAPER_TOKENS)})
-    return Encoder(tokenizer, "paper")
+def model_file(real_data):
+    return real_data / "chinese_llama_tokenizer" / "tokenizer.model"
 
 
 @pytest.fixture(scope="module")
-def texts(real_data):
-    files = sorted((real_data / "agieval_permissive/data/v1").glob("gaokao-*.jsonl"))
-    rows = [json.loads(line) for file in files if "english" not in file.name for line in file.read_text().splitlines()]
-    found = ["\n".join([row["passage"] or "", row["question"], *(row["options"] or [])]).strip() for row in rows]
-    assert len(found) > 1700
-    return found[:TEXTS]
+def referee(model_file):
+    return sentencepiece.SentencePieceProcessor(model_file=str(model_file))
 
 
-@pytest.mark.parametrize("text", GOLDEN)
-def test_pinned_ids(encoder, text):
-    assert encoder.text(text) == GOLDEN[text]
-    assert encoder.answer(text) == GOLDEN[text]
+@pytest.fixture(scope="module")
+def encoder(model_file, tmp_path_factory):
+    """As a study has it: loaded, given the format's tokens, saved beside the base model, loaded again."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    shutil.copyfile(model_file, folder / "tokenizer.model")
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_special_tokens({"extra_special_tokens": list(PAPER_TOKENS)}, replace_extra_special_tokens=False)
+    tokenizer.save_pretrained(folder / "saved")
+    return Encoder(load_tokenizer(folder / "saved"), "paper")
 
 
-def test_every_question_is_split_as_by_sentencepiece(encoder, texts, real_data):
-    import sentencepiece
-
-    model = sentencepiece.SentencePieceProcessor(
-        model_file=str(real_data / "chinese_llama_tokenizer" / "tokenizer.model")
-    )
-    assert [encoder.text(text) for text in texts] == [model.encode(text) for text in texts]
-
-
-def test_decoding_gives_the_text_back(encoder, texts):
-    for text in texts[::20]:
-        assert decode(encoder.tokenizer, encoder.text(text)) == text
+def agieval(real_data):
+    """Every question of AGIEval's Chinese sets, its passage and options with it, and the answer's letter."""
+    for path in sorted((real_data / "agieval_permissive" / "data" / "v1").glob("gaokao-*.jsonl")):
+        if path.stem == "gaokao-english":
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            options = "\n".join(row["options"] or ())
+            yield f"{row['passage'] or ''}{row['question']}\n{options}", str(row["label"] or row["answer"])
 
 
-def test_a_whole_conversation(encoder):
-    """The paper's form: <user> text <eot> <assistant> text <eot>, the three tokens behind the published vocabulary."""
-    user, assistant, eot = 49_953, 49_954, 49_955
-    encoded = encoder.encode([Message("user", "正确"), Message("assistant", "A")])
-    assert encoded.ids == (user, 29871, 34369, eot, assistant, 319, eot)
-    assert encoded.mask == (False, False, False, False, False, True, True)
-    assert encoder.prompt([Message("user", "正确")]) == [user, 29871, 34369, eot, assistant]
+def gaokao_bench(real_data):
+    """Every question of GAOKAO-Bench, with its analysis as the answer."""
+    for path in sorted((real_data / "gaokao_bench").rglob("*.json")):
+        for row in json.loads(path.read_text(encoding="utf-8"))["example"]:
+            yield row["question"], row["analysis"] or "".join(row["answer"])
+
+
+@pytest.mark.parametrize(("source", "least"), [(agieval, 1500), (gaokao_bench, 1000)])
+def test_ids_are_sentencepieces(source, least, real_data, encoder, referee):
+    user, assistant, end = range(PIECES, PIECES + 3)
+    pairs = list(source(real_data))
+    assert len(pairs) >= least
+    for question, answer in pairs:
+        asked, answered = referee.encode(question), referee.encode(answer)
+        expected = [user, *asked, end, assistant, *answered, end]
+        found = encoder.encode([Message("user", question), Message("assistant", answer)])
+        assert list(found.ids) == expected, question
+        assert [i for i, learned in enumerate(found.mask) if learned] == list(range(len(asked) + 3, len(expected)))
+        assert encoder.prompt([Message("user", question)]) == expected[: len(asked) + 3]
+        assert encoder.answer(answer) == answered
+
+
+def test_what_a_golden_text_becomes(encoder, referee):
+    """Ids read off SentencePiece once, so that a changed library cannot change both sides at once."""
+    text = "下列说法正确的是"
+    assert referee.encode(text) == GOLDEN
+    assert encoder.text(text) == GOLDEN
+    assert encoder.text("A") != encoder.text(" A")
+
+
+GOLDEN = [29871, 38997, 35759, 36531, 30392]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import random
 import re
 import signal
 import sys
@@ -110,12 +111,33 @@ def attempt(folder: Path, *moments: Moment) -> int:
     return ended(start(folder, *moments))
 
 
-def attempt_ranks(folder: Path, processes: int, moments: dict[int, Moment] | None = None) -> list[int]:
-    """Runs `growthpace train` in several ranks to their ends; moments: {rank: its moment}."""
+def start_ranks(folder: Path, processes: int, moments: dict[int, Moment] | None = None) -> list:
+    """Starts `growthpace train` in several ranks; moments: {rank: its moment}."""
     ranks = ranks_of(Place(0, 1, "127.0.0.1", _free_port()), processes)
     chosen = moments or {}
-    started = [start(folder, *[chosen[n]] if n in chosen else [], variables=v) for n, v in enumerate(ranks)]
-    return [ended(process) for process in started]
+    return [start(folder, *[chosen[n]] if n in chosen else [], variables=v) for n, v in enumerate(ranks)]
+
+
+def attempt_ranks(folder: Path, processes: int, moments: dict[int, Moment] | None = None) -> list[int]:
+    """Runs `growthpace train` in several ranks to their ends."""
+    return [ended(process) for process in start_ranks(folder, processes, moments)]
+
+
+def kill_at_random(folder: Path, processes: int, kills: int, seed: int) -> int:
+    """Starts a training again and again and kills one of its ranks at a random moment, in a step, in the writing of a
+    state or of weights, or between epochs, and at once the others, as their launcher does. Returns how often that was
+    before its end."""
+    chance, killed = random.Random(seed), 0
+    history = folder / STUDY / "state/history.jsonl"
+    for _ in range(kills):
+        begun = len(history.read_text().splitlines()) if history.exists() else 0
+        ranks = start_ranks(folder, processes)
+        waiting_for(folder, ranks[0], begun + chance.choice([0, 1, 1, 2]))
+        time.sleep(chance.expovariate(30))  # most in the step or the state that follows
+        for rank in chance.sample(ranks, processes):
+            rank.kill()
+        killed += KILLED in [ended(rank) for rank in ranks]
+    return killed
 
 
 def waiting_for(folder: Path, process, lines: int) -> None:

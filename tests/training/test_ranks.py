@@ -15,7 +15,19 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from attempts import CONFIG, KILLED, STUDY, Moment, attempt, attempt_ranks, leftovers, outcome, rewrite, starts
+from attempts import (
+    CONFIG,
+    KILLED,
+    STUDY,
+    Moment,
+    attempt,
+    attempt_ranks,
+    kill_at_random,
+    leftovers,
+    outcome,
+    rewrite,
+    starts,
+)
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -148,6 +160,22 @@ def test_resuming_is_exact(distribution, undisturbed, tmp_path):
     assert starts(tmp_path) == [0, 3, 5]
     assert outcome(tmp_path) == expected
     assert not leftovers(tmp_path)
+
+
+@pytest.mark.slurm
+@pytest.mark.timeout(900)
+def test_two_ranks_killed_at_twenty_random_moments(tmp_path):
+    """With ZeRO-2 and a state after every step: one rank is killed, then the other."""
+    for name in ("undisturbed", "killed"):
+        prepare(tmp_path / name, 2, 0.1, distribution="zero2", save_minutes=1e-9, epochs=16)
+    assert attempt_ranks(tmp_path / "undisturbed", 2) == [0, 0]
+    assert kill_at_random(tmp_path / "killed", 2, 20, seed=1) == 20
+    assert attempt_ranks(tmp_path / "killed", 2) == [0, 0]
+    begun = starts(tmp_path / "killed")
+    assert begun == sorted(begun)
+    assert begun[-1] >= 10
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "undisturbed")
+    assert not leftovers(tmp_path / "killed")
 
 
 def test_a_state_counts_once_every_rank_has_written_its_part(undisturbed, tmp_path):

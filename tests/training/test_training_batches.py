@@ -64,7 +64,7 @@ def test_an_answer_that_is_cut_away_is_an_error_that_names_the_item(encoder, roo
         encode_items([LONG], encoder, room, "truncate")
 
 
-def examples_of(number: int) -> list[Encoded]:
+def examples_of(number: int) -> list[Example]:
     return [Example((index, index + 1, index + 2), (False, True, True), f"item-{index}") for index in range(number)]
 
 

@@ -46,7 +46,7 @@ def trained(tmp_path_factory):
 
 
 def test_only_adapters_and_new_tokens_are_kept(trained):
-    folder, study, paths, found = trained
+    folder, _study, paths, found = trained
     weights = load_file(folder / paths.weights(RUN, 3) / "adapter_model.safetensors")
     layers, matrices = 2, 7
     assert sum("lora_A" in name for name in weights) == sum("lora_B" in name for name in weights) == layers * matrices
@@ -64,7 +64,7 @@ def test_only_adapters_and_new_tokens_are_kept(trained):
 
 def test_new_tokens_come_apart(trained):
     """All three begin as the same row; were they frozen, the end of a turn could not be told from a role."""
-    folder, study, paths, _ = trained
+    folder, _study, paths, _ = trained
     model = AutoModelForCausalLM.from_pretrained(folder / paths.weights(RUN, 3) / "merged")
     user, assistant, end = model.get_output_embeddings().weight[-3:]
     assert not torch.allclose(end, user, atol=1e-4)
@@ -175,3 +175,27 @@ def test_a_merged_copy_is_no_other_run():
     assert added == {"lora_rank", "lora_alpha", "lora_targets", "lora_dropout"}
     adapted = Grid(tiny.describe_study(Path("base"), models=models))
     assert adapted.model_settings("small") == full.model_settings("small")
+
+
+def test_four_bits_learn_and_answer(tmp_path, monkeypatch):
+    """Adapters beside weights in four bits; what answers is what was trained, not merged and rounded again."""
+    monkeypatch.chdir(tmp_path)
+    models = {"small": {"folder": Path("base"), "method": "qlora", "lora": LORA}}
+    wide = {"attention_dropout": 0.0, "hidden_size": 64, "intermediate_size": 128}
+    study, paths = tiny.make_study(None, wide, models=models)
+    found = train(study, RUN, paths, silent)
+    assert found["loss"][-1] < found["loss"][0]
+    assert "bitsandbytes" in found["versions"]
+    engine = Engine(
+        paths.weights(RUN, 3), "paper", 1, base=paths.model("small"), settings=study.models["small"], precision="fp32"
+    )
+    assert type(engine.model.get_base_model().model.layers[0].mlp.up_proj.base_layer).__name__ == "Linear4bit"
+    items = tiny.make_items(4)
+    untuned = Engine(paths.model("small"), "paper", 1)
+    answers = [engine.encoder.answer(item.messages[-1].content) for item in items]
+    questions = [
+        Question(engine.encoder.prompt(item.messages[:-1]), ([*answer, engine.encoder.end_of_turn],))
+        for item, answer in zip(items, answers, strict=True)
+    ]
+    for tuned, before in zip(engine.score(questions), untuned.score(questions), strict=True):
+        assert tuned[0] > before[0], "an item that was learned is likelier than before"

@@ -4,15 +4,13 @@ saved (invariant 5). Each attempt is a process of its own, which runs `growthpac
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import yaml
-from attempts import CONFIG, KILLED, STUDY, Moment, attempt, leftovers, outcome, rewrite, start, starts, waiting_for
+from attempts import CONFIG, KILLED, STUDY, Moment, attempt, kill_at_random, leftovers, outcome, rewrite, starts
 
 import tiny
 from growthpace.grid import Paths
@@ -98,23 +96,19 @@ def test_killed_while_an_old_state_is_removed(folder, undisturbed):
     assert not leftovers(folder)
 
 
-def test_killed_again_and_again_from_outside(folder, undisturbed):
-    """With a state after every step, so that most kills fall into the writing of one."""
-    rewrite(folder, save_minutes=1e-9)
-    chance = random.Random(0)
-    for lines in (2, 5, 9, 13):
-        process = start(folder)
-        waiting_for(folder, process, lines)
-        time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        process.join()
-        assert process.exitcode == KILLED
-    assert attempt(folder) == 0
-    begun = starts(folder)
+def test_killed_at_twenty_random_moments(prepared, tmp_path):
+    """With a state after every step, so that many kills fall into the writing of one."""
+    for name in ("undisturbed", "killed"):
+        shutil.copytree(prepared, tmp_path / name)
+        rewrite(tmp_path / name, save_minutes=1e-9, epochs=16)
+    assert attempt(tmp_path / "undisturbed") == 0
+    assert kill_at_random(tmp_path / "killed", 1, 20, seed=0) == 20
+    assert attempt(tmp_path / "killed") == 0
+    begun = starts(tmp_path / "killed")
     assert begun == sorted(begun)
     assert begun[-1] >= 10
-    assert outcome(folder) == undisturbed
-    assert not leftovers(folder)
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "undisturbed")
+    assert not leftovers(tmp_path / "killed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

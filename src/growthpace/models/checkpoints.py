@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,8 @@ def load_weights(folder: Path, settings: Model, dtype: torch.dtype | str, **opti
 def load_quantised(folder: Path, settings: Model, precision: str, **options: Any):
     """A base model in four bits, as QLoRA has it (arXiv 2305.14314, section 3): normal floats, their scales quantised
     again, arithmetic in `precision`. Raises `InputError` without bitsandbytes."""
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
-        raise InputError("method: qlora needs bitsandbytes: pip install -c envs/lock.txt 'growthpace[qlora]'") from None
+    if find_spec("bitsandbytes") is None:
+        raise InputError("method: qlora needs bitsandbytes: pip install -c envs/lock.txt 'growthpace[qlora]'")
     quantisation = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
