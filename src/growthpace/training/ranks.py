@@ -21,6 +21,7 @@ from growthpace.errors import InputError
 from growthpace.interruptible import DEFECT, STOP_SIGNALS, exit_code, listen
 
 T = TypeVar("T")
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 LONGEST_WAIT = timedelta(hours=2)
 """Of a rank for the others, such as for rank 0 to write a large state; whoever started the ranks ends them sooner where
 one is gone (see `launch`)."""
@@ -33,11 +34,12 @@ class Ranks:
         self.rank, self.world = rank, world
 
     @classmethod
-    def join(cls, model: str, processes: int, threads: int) -> Ranks:
+    def join(cls, model: str, processes: int, threads: int, deepspeed: bool = False) -> Ranks:
         """Joins the ranks that the environment names as torchrun does (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and
         MASTER_PORT); a process alone where the study wants one.
 
-        threads: of the CPU. Raises `InputError` where there are not as many ranks as `processes`, the study's.
+        threads: of the CPU; deepspeed: whether even one process needs the environment of a rank. Raises `InputError`
+        where there are not as many ranks as `processes`, the study's.
         """
         world = int(os.environ.get("WORLD_SIZE", 1))
         if world != processes:
@@ -45,11 +47,14 @@ class Ranks:
                 f"models.{model}.processes is {processes}, but WORLD_SIZE is {world}: start {processes} of them, or "
                 "leave it to growthpace train, without WORLD_SIZE"
             )
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # accelerate would take all cores
         if world == 1:
+            if not deepspeed:  # accelerate would make a group of one, whose sums have other last bits
+                for name in RANK_VARIABLES:
+                    os.environ.pop(name, None)
             return cls()
         listen()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # see `launch`
-        os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # accelerate would take all cores
         backend = "gloo"
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

@@ -71,7 +71,7 @@ def train(study: Study, run: Run, paths: Paths, report: Report) -> dict[str, Any
     is saved, the next call goes on from it), FloatingPointError for a loss that is not finite.
     """
     processes = study.models[run.model].processes
-    ranks = Ranks.join(run.model, processes, study.threads)
+    ranks = Ranks.join(run.model, processes, study.threads, uses_deepspeed(study.training, processes))
     found = _train(study, run, paths, report if ranks.leads else _silent, ranks)
     ranks.wait()  # rank 0 is where the others meet: none may be left asking for it
     return found
