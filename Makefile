@@ -27,9 +27,10 @@ test: setup ## run the tests
 test-real: setup ## run a whole study on real data and a real base model (needs ../shared/data)
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m real tests/real
 
+# Side by side, each process with a cluster of its own: these tests wait most of the time.
 test-slurm: setup ## run the tests on a real SLURM cluster on this machine (Linux, as root; brings it up and down)
 	$(BIN)/python tests/slurm/cluster.py install
-	$(BIN)/pytest -m slurm
+	$(BIN)/pytest -n $(CORES) --dist worksteal -m slurm
 
 test-faults: setup ## inject every kind of fault three times and more, and write benchmarks/faults.md (as test-slurm)
 	$(BIN)/python tests/slurm/cluster.py install

@@ -25,6 +25,9 @@ def write(folder: Path, name, *, cpus, memory, grace, requeue_wait, min_job_age,
         "SlurmctldHost": f"{host}(127.0.0.1)",
         "SlurmctldPort": controller_port,
         "SlurmUser": "root",
+        # A training on several nodes meets at a port that follows from its job's id: on one machine two clusters must
+        # not give the same ids at the same time.
+        "FirstJobId": random.SystemRandom().randrange(1000, 30_000, 100),
         "AuthType": "auth/munge",
         # A requeued job waits until its old credentials have expired.
         "AuthInfo": f"socket={munge},cred_expire={requeue_wait}",
