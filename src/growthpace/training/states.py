@@ -26,16 +26,21 @@ def aside(folder: Path) -> Path:
     return folder / "aside"
 
 
-def put_in_place(folder: Path, step: int) -> None:
-    """Completes the state of a step that was written aside, puts it in its place and removes all but the newest."""
-    written = aside(folder) / f"checkpoint-{step}"
+def mark_complete(state: Path) -> None:
+    """Brings a state's files to the disk and lists them, with which it is whole."""
     listed = {}
-    for path in sorted(written.rglob("*")):
+    for path in sorted(state.rglob("*")):
         if path.is_file():
             with open(path, "rb+") as handle:
                 os.fsync(handle.fileno())
-            listed[str(path.relative_to(written))] = _described(path)
-    write_json(written / COMPLETE, listed)
+            listed[str(path.relative_to(state))] = _described(path)
+    write_json(state / COMPLETE, listed)
+
+
+def put_in_place(folder: Path, step: int) -> None:
+    """Completes the state of a step that was written aside, puts it in its place and removes all but the newest."""
+    written = aside(folder) / f"checkpoint-{step}"
+    mark_complete(written)
     os.replace(written, folder / written.name)
     _sync_folder(folder)
     for old in states(folder)[:-KEPT]:
