@@ -27,10 +27,11 @@ test: setup ## run the tests
 test-real: setup ## run a whole study on real data and a real base model (needs ../shared/data)
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m real tests/real
 
-# Side by side, each process with a cluster of its own: these tests wait most of the time.
+# DeepSpeed's tests, which need no cluster, go side by side; the cluster's jobs have time limits, and the machine alone.
 test-slurm: setup ## run the tests on a real SLURM cluster on this machine (Linux, as root; brings it up and down)
 	$(BIN)/python tests/slurm/cluster.py install
-	$(BIN)/pytest -n $(CORES) --dist worksteal -m slurm
+	$(BIN)/pytest -n $(CORES) --dist worksteal -m slurm --ignore tests/slurm
+	$(BIN)/pytest -m slurm tests/slurm
 
 test-faults: setup ## inject every kind of fault three times and more, and write benchmarks/faults.md (as test-slurm)
 	$(BIN)/python tests/slurm/cluster.py install

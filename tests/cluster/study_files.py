@@ -76,7 +76,7 @@ class Files:
         folder = state / f"checkpoint-{step}"
         folder.mkdir(parents=True)
         (folder / "weights").write_text("w" * 100)
-        write_json(folder / "complete.json", {"weights": 100})
+        write_json(folder / "complete.json", {"weights": {"size": 100, "xxh3": "unread"}})
         return folder
 
     def finish(self, text: str, epoch: int = 3) -> None:
