@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 from projects import CONFIG, new_project
 
+from growthpace.versions import VERSIONS
+
 pytestmark = pytest.mark.workflow
 
 LIGHT = {"collect", "fit", "compare", "advise", "figure", "report"}
@@ -108,7 +110,8 @@ def test_the_learning_rate_plans_all_runs_and_says_why(project):
     ],
 )
 def test_a_raised_code_version_plans_its_stage_and_what_follows(project, stage, planned, untouched):
-    project.edit_source("versions.py", f'"{stage}": 1', f'"{stage}": 2')
+    now = VERSIONS[stage]
+    project.edit_source("versions.py", f'"{stage}": {now}', f'"{stage}": {now + 1}')
     rules = set(project.plan().rules)
     assert planned <= rules
     assert not untouched & rules
