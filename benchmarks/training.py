@@ -495,7 +495,7 @@ class Side:
         environment = {**os.environ, "OMP_NUM_THREADS": str(task["threads"]), "TOKENIZERS_PARALLELISM": "false"}
         if device == "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = ""
-        command = [sys.executable, __file__, "side", json.dumps(task)]
+        command = [sys.executable, str(Path(__file__).resolve()), "side", json.dumps(task)]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
