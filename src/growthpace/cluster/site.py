@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from growthpace.config_file import described, read_yaml
 from growthpace.errors import InputError
-from growthpace.study import Count, Positive, Strict
+from growthpace.study.basics import Count, Positive, Strict
 
 SITE = "GROWTHPACE_SITE"
 """Environment variable with the path of the site's file."""

@@ -29,7 +29,7 @@ def counts(study: Study, dataset: str, pool_size: Callable[[str, str], int]) -> 
     """How many items a dataset takes from each pool: {(source, ability): number}.
 
     `pool_size(source, ability)` gives what a pool holds. A labelled source gives every ability the same number; an
-    unlabelled one gives its general pool. For mixes see `study.Mix`, which states the rule for remainders.
+    unlabelled one gives its general pool. For mixes see `study.sources.Mix`, which states the rule for remainders.
     Raises `InputError` naming the ability, its size and what was asked for, where a pool holds too few.
     """
     if dataset in study.mixes:

@@ -1,7 +1,7 @@
 """Importers: the items of public formats, one file per format.
 
 `read_items_of` is the one entry. To add a format: a file with `read(path, name, ability, labelled)`, a line in
-`FILE_IMPORTERS`, and its settings in `study.py`.
+`FILE_IMPORTERS`, and its settings in `study/items.py`.
 """
 
 from __future__ import annotations

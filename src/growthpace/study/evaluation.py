@@ -1,0 +1,67 @@
+"""What checkpoints are evaluated on, how an epoch is chosen, and what the analysis is of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from growthpace.study.basics import Abilities, Count, Epochs, Name, Positive, Strict
+from growthpace.study.items import Items
+
+# Known here, so that a misspelt palette is found before the first job and not by the last. seaborn's names.
+Palette = Literal[
+    "colorblind", "deep", "muted", "bright", "pastel", "dark", "tab10", "tab20", "Set1", "Set2", "Set3", "Paired",
+    "Accent", "Dark2", "Pastel1", "Pastel2", "husl", "hls", "rocket", "mako", "flare", "crest", "viridis", "cividis",
+]  # fmt: skip
+
+
+class Suite(Strict):
+    """Items evaluated together."""
+
+    items: Items
+    abilities: Abilities | None = None
+    """What its files are keyed by; the study's abilities when absent. Others are out of domain."""
+    epochs: Literal["all", "selectable", "selected"] | Epochs
+    """Which checkpoints it is evaluated at: every epoch, those selection may choose, the chosen one, or these."""
+    max_new_tokens: Count
+    """Longest generated answer, in tokens."""
+
+
+class Selection(Strict):
+    """How a run's epoch is chosen. Never on `test`."""
+
+    suite: Name
+    first_epoch: Count | None = None
+    """Epochs before this one are not candidates. Goes with `best_mean`."""
+    rule: Literal["best_mean", "last"]
+    """`best_mean`: highest mean score over abilities, the earlier epoch on a tie. `last`: the last epoch."""
+
+    @model_validator(mode="after")
+    def _candidates(self):
+        if self.rule == "best_mean" and self.first_epoch is None:
+            raise ValueError("first_epoch missing: rule: best_mean chooses from that epoch on")
+        if self.rule == "last" and self.first_epoch is not None:
+            raise ValueError(f"first_epoch {self.first_epoch} would have no effect with rule: last")
+        return self
+
+
+class Analysis(Strict):
+    """How scores become curves and claims."""
+
+    suite: Name
+    """The suite that the claims are about."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    """Level of every interval, such as 0.95."""
+    margin: Positive
+    """Points per fourfold data that count as no growth: an ability whose pace lies within +-margin is resistant."""
+
+
+class Figures(Strict):
+    """How figures look; changes nothing else."""
+
+    palette: Palette
+    style: Literal["whitegrid", "white", "ticks", "darkgrid", "dark"]
+    panel_width: Positive
+    """Inches."""
+    columns: Count

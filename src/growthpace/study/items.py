@@ -1,0 +1,114 @@
+"""Where items come from: files, datasets of the hub, the microworld."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from growthpace.study.basics import Ability, Count, FileNames, LocalPath, Share, Strict, exactly_one
+
+
+class Files(Strict):
+    """Items in files: a local folder, or a dataset repository of the Hugging Face hub."""
+
+    folder: LocalPath | None = None
+    """Local folder that `files` are relative to."""
+    hub: str | None = None
+    """Dataset repository on the hub, such as `ChiyuSONG/dynamics-of-instruction-tuning`."""
+    revision: str | None = None
+    """Commit, tag or branch of `hub`."""
+    files: str | dict[Ability, str | FileNames]
+    """Either a pattern with `{ability}`, one path (unlabelled source), or a list of paths for each ability."""
+
+    @model_validator(mode="after")
+    def _one_place(self):
+        exactly_one(self, ("folder", "hub"))
+        if self.revision is not None and self.hub is None:
+            raise ValueError(f"revision {self.revision!r} would have no effect: it goes with hub, not with folder")
+        return self
+
+
+class DoitItems(Files):
+    """JSON lines in the layout of the paper's dataset DoIT (fields messages, idx, type, question_format, ...)."""
+
+    importer: Literal["doit"]
+
+
+class AlpacaItems(Files):
+    """Plain instruction/input/output records, JSON or JSON lines."""
+
+    importer: Literal["alpaca"]
+
+
+class ChatItems(Files):
+    """Chat messages in ShareGPT's (conversations) or OpenAI's (messages) style, JSON or JSON lines."""
+
+    importer: Literal["chat"]
+
+
+class HubDatasetItems(Strict):
+    """A Hugging Face dataset by name (or a local folder that `datasets.load_dataset` reads)."""
+
+    importer: Literal["hub_dataset"]
+    name: str
+    """Dataset name on the hub, or a local folder: what is a folder beside the config file, or begins with `/`, `./`,
+    `../` or `~`, is taken for one."""
+    subset: str | None = None
+    split: str
+    revision: str | None = None
+    columns: dict[Literal["messages", "instruction", "input", "output", "ability", "id"], str]
+    """Which column holds what: either `messages`, or `instruction` and `output` (and `input`); and, for a labelled
+    source, `ability`."""
+
+    @model_validator(mode="after")
+    def _columns(self):
+        texts = [role for role in ("instruction", "input", "output") if role in self.columns]
+        if "messages" in self.columns and texts:
+            raise ValueError(f"columns: messages holds whole conversations, so {', '.join(texts)} would have no effect")
+        if "messages" not in self.columns and not {"instruction", "output"} <= set(texts):
+            found = ", ".join(self.columns) or "none"
+            raise ValueError(f"columns: found {found}, allowed: messages, or instruction and output (and input)")
+        return self
+
+    def at(self, folder: Path) -> HubDatasetItems:
+        """Itself; with a local folder's name made absolute, relative to the config file's `folder`."""
+        local = (folder / Path(self.name).expanduser()).resolve()
+        if local.is_dir() or self.name.startswith(("/", "./", "../", "~")):
+            return self.model_copy(update={"name": str(local)})
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder that it names, once located; None for a dataset on the hub."""
+        return Path(self.name) if Path(self.name).is_absolute() else None
+
+
+class MicroworldItems(Strict):
+    """Items of the generated microworld (see the study's `microworld`)."""
+
+    importer: Literal["microworld"]
+    kind: Literal["curated", "synthetic", "valid", "test", "out_of_domain"]
+
+
+Items = Annotated[
+    DoitItems | AlpacaItems | ChatItems | HubDatasetItems | MicroworldItems, Field(discriminator="importer")
+]
+
+
+class Microworld(Strict):
+    """The generated world: who lives in it and how much is said about it."""
+
+    seed: int
+    entities: Annotated[int, Field(ge=10)]
+    documents_per_entity: Count
+    train_items: Count
+    """Items per ability in the curated pool."""
+    synthetic_items: Count
+    """Items in the synthetic, general pool."""
+    synthetic_error_rate: Share
+    """Share of the imperfect teacher's answers that are wrong."""
+    valid_items: Count
+    test_items: Count
+    """Per ability."""
