@@ -13,13 +13,17 @@ from types import SimpleNamespace
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "training.py"
+sys.path.insert(0, str(SCRIPT.parent))
 spec = importlib.util.spec_from_file_location("benchmark_training", SCRIPT)
 benchmark = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(benchmark)
+training_items, training_sides, training_tables = map(
+    importlib.import_module, ("training_items", "training_sides", "training_tables")
+)
 
 
 def test_the_papers_batches():
-    batch = benchmark.left_padded(
+    batch = training_sides.left_padded(
         [{"ids": [5, 6, 7], "mask": [False, False, True]}, {"ids": list(range(1, 10)), "mask": [False] + [True] * 8}]
     )
     assert batch["input_ids"].shape == (2, 16), "the longest, up to a multiple of 8"
@@ -48,18 +52,18 @@ def test_ratios_are_of_pairs():
 
 def test_sections_replace_only_themselves(tmp_path):
     table = tmp_path / "training.md"
-    benchmark.write_section(table, benchmark.SIDES, "first\n")
+    training_tables.write_section(table, training_tables.SIDES, "first\n")
     text = table.read_text()
-    assert benchmark.NO_GPU in text
+    assert training_tables.NO_GPU in text
     for shape, method in benchmark.POINTS:
         assert f"| {shape} | {method} | | | | |" in text, "nothing stands where nothing was measured"
-    benchmark.write_section(table, benchmark.GPU, "measured\n")
-    benchmark.write_section(table, benchmark.SIDES, "second\n")
+    training_tables.write_section(table, training_tables.GPU, "measured\n")
+    training_tables.write_section(table, training_tables.SIDES, "second\n")
     text = table.read_text()
     assert "second" in text
     assert "measured" in text
     assert "first" not in text
-    assert benchmark.NO_GPU not in text
+    assert training_tables.NO_GPU not in text
 
 
 def test_variants():
@@ -72,8 +76,8 @@ def test_variants():
 @pytest.mark.real
 @pytest.mark.parametrize("mode", ["compare", "gpu"])
 def test_a_whole_run_of_a_tiny_model(tmp_path, mode):
-    if not benchmark.data_folder().is_dir() and not os.environ.get("CI"):
-        pytest.skip(f"no public data in {benchmark.data_folder()}")
+    if not training_items.data_folder().is_dir() and not os.environ.get("CI"):
+        pytest.skip(f"no public data in {training_items.data_folder()}")
     settings = ["--batch", "8", "--max-length", "512"] if mode == "compare" else ["--batch", "8", "--max-length", "64"]
     arguments = [mode, "--shape", "tiny", "--steps", "2", "--threads", "1", "--device", "cpu", *settings]
     table = tmp_path / "table.md"

@@ -100,7 +100,6 @@ def test_predictions_come_back_as_they_were(tmp_path):
     [
         scored(-1.0, -2.0, tokens=(1,)),
         said(None),
-        Prediction("item-1", "text", True, (-1.0,), (1,), 1, 1, 0, ""),
         Prediction("item-1", "text", True, (), (), 1, 1, -1, ""),
     ],
 )

@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # see files.py
 
 ROLES = ("system", "user", "assistant")
 
-SCORERS = ("letter", "true_false", "letters", "cloze", "math", "perplexity", "exact_match", "none")
+SCORERS = (
+    "letter", "true_false", "letters", "cloze", "math", "perplexity", "exact_match", "token_f1", "code", "judge",
+    "none",
+)  # fmt: skip
 """How an item can be scored. `none`: it only trains (an instruction with a free answer)."""
 
 
@@ -41,7 +44,8 @@ class Item:
     """Unique within a pool or suite; ranks the item in nested datasets."""
     ability: str
     messages: tuple[Message, ...]
-    """Turns, alternating from a user's (after an optional system message); the last is the assistant's reference."""
+    """Turns, alternating from a user's (after an optional system message); the last is the assistant's reference.
+    Under the scorer `judge` an assistant's turn may be empty: nobody wrote one, and the model answers in its place."""
     scorer: str
     """One of SCORERS."""
     answer: str = ""
@@ -55,6 +59,14 @@ class Item:
     """Items that share a passage or dialogue carry the same non-empty group; their errors are not independent."""
     origin: str = ""
     """`file:line` it was read from, for messages and audits."""
+    references: tuple[str, ...] = ()
+    """Other answers that are as right as `answer` (exact_match, token_f1), or what a judge is shown beside it."""
+    tests: str = ""
+    """code: the Python program that tries the answer out (see `evaluation.scorers.code`)."""
+    shots: int = 0
+    """How many pairs of turns at the front, after a system message, are worked examples of a benchmark."""
+    subject: str = ""
+    """Part of a benchmark, such as MMLU's `anatomy`: a macro mean weighs subjects equally, a micro mean items."""
 
 
 def content_id(ability: str, messages: Iterable[Message], answer: str = "", candidates: Iterable[str] = ()) -> str:
@@ -91,14 +103,14 @@ def check_item(item: Item) -> Item:
         expected = ("user", "assistant")[position % 2]
         if message.role != expected:
             raise wrong(f"message {position + 1} is by {message.role!r}, expected {expected!r} (turns alternate)")
-        if not message.content.strip():
+        if not message.content.strip() and (message.role == "user" or item.scorer != "judge"):
             what = "empty answer" if message.role == "assistant" else "empty message"
             raise wrong(f"{what} (message {position + 1})")
     if len(turns) < 2:
         raise wrong("an item needs a user's message before the answer")
     if item.scorer not in SCORERS:
         raise wrong(f"unknown scorer {item.scorer!r} (allowed: {', '.join(SCORERS)})")
-    if item.scorer != "none" and not item.answer.strip():
+    if item.scorer not in ("none", "judge") and not item.answer.strip():
         raise wrong(f"empty answer for the scorer {item.scorer!r}")
     if not 0 <= item.chance < 1:
         raise wrong(f"chance {item.chance} is not in [0, 1)")
@@ -112,6 +124,10 @@ def check_item(item: Item) -> Item:
                 raise wrong(f"the candidate {candidate!r} is given twice")
         if item.answer not in item.candidates:
             raise wrong(f"the answer {item.answer!r} is not among the candidates {list(item.candidates)}")
+    if item.scorer == "code" and not item.tests.strip():
+        raise wrong("the scorer 'code' needs tests, found none")
+    if not 0 <= 2 * item.shots <= len(turns) - 2:
+        raise wrong(f"{item.shots} shots among {len(turns)} turns (a shot is two turns, the question and answer last)")
     if item.scorer == "letters" and not set(item.answer) <= set(item.candidates):
         raise wrong(f"the answer {item.answer!r} has letters that are not among {list(item.candidates)}")
     return item
@@ -146,6 +162,10 @@ def schema() -> pa.Schema:
             ("chance", pa.float64()),
             ("group", pa.string()),
             ("origin", pa.string()),
+            ("references", pa.list_(pa.string())),
+            ("tests", pa.string()),
+            ("shots", pa.int32()),
+            ("subject", pa.string()),
         ]
     )
 
@@ -158,16 +178,17 @@ def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any
 
 
 def read_items(path: str | Path) -> list[Item]:
-    """The items of a Parquet file, in its order."""
+    """The items of a Parquet file, in its order. What a file of an older version lacks is an item's default."""
     import pyarrow.parquet as pq
 
+    texts = ("candidates", "references")
     return [
         Item(
             **{
                 **row,
                 "messages": tuple(Message(**message) for message in row["messages"]),
-                "candidates": tuple(row["candidates"]),
+                **{name: tuple(row[name]) for name in texts if name in row},
             }
         )
-        for row in pq.read_table(path, schema=schema()).to_pylist()
+        for row in pq.read_table(path).to_pylist()
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ SCHEMA = pa.schema(
         ("chance", pa.float64()),  # expected grade of a uniform guesser on this item
         ("parsed", pa.string()),  # what was understood as the answer, '' where nothing was
         ("cut", pa.bool_()),  # the prompt was too long and lost tokens at its front
+        ("subject", pa.string()),  # part of a benchmark, '' elsewhere
+        ("text_grade", pa.float64()),  # what the text is worth where the grade is of log-probabilities; null elsewhere
     ]
 )
 
@@ -65,9 +68,18 @@ def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) 
                 "chance": grade.chance,
                 "parsed": grade.parsed,
                 "cut": prediction.cut_tokens > 0,
+                "subject": item.subject,
+                "text_grade": _text_grade(item, prediction),
             }
         )
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _text_grade(item: Item, prediction: Prediction) -> float | None:
+    """The grade of a prediction's text alone, where there are log-probabilities too."""
+    if prediction.text is None or not prediction.logprobs:
+        return None
+    return SCORERS[item.scorer].grade(item, replace(prediction, logprobs=(), tokens=())).grade
 
 
 def _named(ids: list[str]) -> str:

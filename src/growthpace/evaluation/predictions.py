@@ -22,7 +22,7 @@ from growthpace.files import write_table
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer: either a generated text or the log-probabilities of the item's candidates."""
+    """One answer: a generated text, the log-probabilities of the item's candidates, or both where a study asks."""
 
     item_id: str
     text: str | None
@@ -40,6 +40,14 @@ class Prediction:
     """Prompt tokens cut at the front because the context was too short."""
     prompt_hash: str
     """16 hex digits of the rendered prompt ids."""
+    bytes: tuple[int, ...] = ()
+    """One per candidate: the length of its text in UTF-8."""
+    shots: int = 0
+    """Worked examples that the prompt kept; fewer than the item has where the context was too short."""
+    seconds: float = 0.0
+    """Latency: wall time of the batch that it was answered in."""
+    earlier: tuple[str, ...] = ()
+    """What the model answered in earlier turns that the item leaves to it, before `text`."""
 
 
 SCHEMA = pa.schema(
@@ -53,6 +61,10 @@ SCHEMA = pa.schema(
         ("generated_tokens", pa.int32()),
         ("cut_tokens", pa.int32()),
         ("prompt_hash", pa.string()),
+        ("bytes", pa.list_(pa.int32())),
+        ("shots", pa.int32()),
+        ("seconds", pa.float64()),
+        ("earlier", pa.list_(pa.string())),
     ]
 )
 
@@ -68,11 +80,11 @@ def check_prediction(prediction: Prediction) -> Prediction:
 
     if len(prediction.logprobs) != len(prediction.tokens):
         raise wrong(f"{len(prediction.logprobs)} log-probabilities but {len(prediction.tokens)} token counts")
-    if (prediction.text is None) == (not prediction.logprobs):
-        raise wrong("it holds either a text or log-probabilities of candidates, not both and not neither")
-    for name in ("prompt_tokens", "generated_tokens", "cut_tokens"):
+    if prediction.text is None and not prediction.logprobs:
+        raise wrong("it holds neither a text nor log-probabilities of candidates")
+    for name in ("prompt_tokens", "generated_tokens", "cut_tokens", "shots", "seconds"):
         if getattr(prediction, name) < 0:
-            raise wrong(f"{name} is {getattr(prediction, name)}, a count is at least 0")
+            raise wrong(f"{name} is {getattr(prediction, name)} (allowed: 0 or more)")
     return prediction
 
 
@@ -84,11 +96,11 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction], metad
 
 def read_predictions(path: str | Path) -> list[Prediction]:
     """The predictions of a Parquet file, in its order."""
-    return [_prediction(row) for row in pq.read_table(path, schema=SCHEMA).to_pylist()]
+    return [_prediction(row) for row in pq.read_table(path).to_pylist()]
 
 
 def _prediction(row: dict[str, Any]) -> Prediction:
-    return Prediction(**{**row, "logprobs": tuple(row["logprobs"]), "tokens": tuple(row["tokens"])})
+    return Prediction(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
 
 
 class Batches:

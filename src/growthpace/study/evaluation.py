@@ -26,6 +26,10 @@ class Suite(Strict):
     """Which checkpoints it is evaluated at: every epoch, those selection may choose, the chosen one, or these."""
     max_new_tokens: Count
     """Longest generated answer, in tokens."""
+    answers: Literal["logprob", "text", "both"] = "logprob"
+    """How items with options (scorers letter, true_false) are answered: by the log-probabilities of the options as they
+    are encoded in training, by generated text, or both ways, where the log-probabilities make the grade and what the
+    text would have been worth stands beside it."""
 
 
 class Selection(Strict):
