@@ -338,6 +338,20 @@ def export(config: Config, name: RunName, epoch: int, folder: Path):
     report(f"export {name}: epoch {epoch} written to {folder}")
 
 
+@app.command(rich_help_panel=USERS)
+def referee(config: Config, suite: str, folder: Path, model: Annotated[str, typer.Option(help="of the study")] = ""):
+    """Write a suite as task files of lm-evaluation-harness, to compare its scores with growthpace's."""
+    from growthpace.grid import Grid
+
+    study, paths = _open(config)
+    model = model or next(iter(study.models))
+    Grid(study).require(suite=suite, model=model)
+    from growthpace.evaluation.referee import export_of_study  # transformers, for its tokenizers
+
+    for line in export_of_study(study, model, suite, paths, folder):
+        report(line)
+
+
 @app.command(rich_help_panel=STAGES)
 def grade(config: Config, name: RunName, suite: str, epoch: str):
     """Grade a checkpoint's answers."""

@@ -78,6 +78,24 @@ class Encoder:
         """Ids of an assistant's answer, as learned in training, without its end-of-turn token."""
         return self.text(self._shown(text))
 
+    def answer_text(self, text: str) -> str:
+        """An assistant's answer as the format writes it."""
+        return self._shown(text)
+
+    @property
+    def end_of_turn_text(self) -> str:
+        """The end-of-turn token, spelt out."""
+        return self.tokenizer.convert_ids_to_tokens(self.end_of_turn)
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """What `prompt` encodes as one text, with the format's tokens spelt out. Encoding it as a whole may give other
+        ids, at the borders of texts and where a message spells out a token itself."""
+        if self.form == "chat_template":
+            return self._render(messages, True)
+        roles = {"user": USER, "assistant": ASSISTANT}
+        turns = (f"{roles[message.role]}{message.content}{END_OF_TURN}" for message in _without_system(messages))
+        return "".join([*turns, ASSISTANT])
+
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Ids up to where the assistant's next answer begins; the last message must be the user's."""
         if self.form == "paper":
