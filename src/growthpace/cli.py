@@ -339,6 +339,21 @@ def export(config: Config, name: RunName, epoch: int, folder: Path):
 
 
 @app.command(rich_help_panel=USERS)
+def answers(config: Config, name: RunName, suite: str, epoch: str):
+    """Print what a checkpoint answered, an item a line as JSON: texts, log-probabilities, grades, seconds."""
+    import json
+
+    from growthpace.evaluation.item_log import item_log
+    from growthpace.grid import Grid
+
+    study, paths = _open(config)
+    grid = Grid(study)
+    grid.require(suite=suite)
+    for record in item_log(grid.run(name), suite, _epoch(epoch), paths):
+        report(json.dumps(record, ensure_ascii=False))
+
+
+@app.command(rich_help_panel=USERS)
 def referee(config: Config, suite: str, folder: Path, model: Annotated[str, typer.Option(help="of the study")] = ""):
     """Write a suite as task files of lm-evaluation-harness, to compare its scores with growthpace's."""
     from growthpace.grid import Grid
