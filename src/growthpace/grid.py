@@ -241,6 +241,7 @@ class Grid:
             "threads": self.study.threads,
             "max_new_tokens": self.study.suites[suite].max_new_tokens,
             "answers": self.study.suites[suite].answers,
+            "generation": self.study.suites[suite].generation,
         }
 
     def grading_settings(self) -> dict[str, Any]:

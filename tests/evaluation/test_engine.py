@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -353,3 +356,36 @@ def test_a_batch_alone_makes_the_same_batch(llama):
     asked = [question.prompt for question in asked]
     for batch in engine.generated_together(asked, 8):
         assert len(batch) == 1 or sum(len(asked[index]) + 8 for index in batch) <= 120
+
+
+class FakeVllm:
+    """vLLM as far as growthpace uses it (LLM.generate, SamplingParams, TokensPrompt of vllm 0.33), by transformers."""
+
+    def __init__(self, model, **settings):
+        self.model, self.settings = AutoModelForCausalLM.from_pretrained(model).eval(), settings
+
+    def generate(self, prompts, settings, use_tqdm):
+        (end,) = settings["stop_token_ids"]
+        assert settings["temperature"] == 0
+        for prompt in prompts:
+            tokens, done = greedy(self.model, prompt["prompt_token_ids"], settings["max_tokens"], end)
+            yield SimpleNamespace(outputs=[SimpleNamespace(token_ids=(*tokens, *[end] * done))])
+
+
+def test_generation_by_vllm(talker, monkeypatch):
+    """Against a stand-in: vLLM itself wants a GPU."""
+    vllm = ModuleType("vllm")
+    vllm.LLM, vllm.SamplingParams, vllm.TokensPrompt = FakeVllm, dict, dict
+    vllm.__spec__ = ModuleSpec("vllm", None)
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    expected = Engine(talker, "paper", threads=1).generate(prompts(), 8)
+    engine = Engine(talker, "paper", threads=1, generation="vllm")
+    asked = questions()[:3]
+    assert_close(engine.score(asked), Engine(talker, "paper", threads=1).score(asked))
+    assert engine.generate(prompts(), 8) == expected
+    assert engine.models == [], "its memory is vLLM's now"
+
+
+def test_generation_by_vllm_is_refused_without_it(talker):
+    with pytest.raises(InputError, match="needs vLLM, in an environment of its own"):
+        Engine(talker, "paper", threads=1, generation="vllm").generate([[3]], 2)

@@ -11,7 +11,6 @@ several GPUs there is a copy of the model on each, or one model divided over the
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +50,7 @@ class Engine:
     folder: a Hugging Face folder with safetensors, or with the adapters of a checkpoint; form: the study's format;
     batch_tokens: most tokens of one forward pass, found from memory when None; base, settings, precision: for adapters,
     the folder of their base model, the study's settings of it and the precision of the training; devices: where copies
-    of the model go, all GPUs or the CPU when None.
+    of the model go, all GPUs or the CPU when None; generation: what generates answers, transformers or vllm.
     """
 
     def __init__(
@@ -65,8 +64,10 @@ class Engine:
         settings: Model | None = None,
         precision: str = "fp32",
         devices: Sequence[str] | None = None,
+        generation: str = "transformers",
     ):
         quiet_libraries()
+        self.folder, self.generation, self._vllm = folder, generation, None
         settings = settings or Model(folder=folder)
         torch.set_num_threads(threads)
         self.tokenizer = load_tokenizer(folder, settings.trust_remote_code)
@@ -209,6 +210,8 @@ class Engine:
 
     def generate_batch(self, prompts: Sequence[Ids], max_new_tokens: int) -> list[Answer]:
         """The same as `generate` for prompts that fit one batch, or parts of it where memory ran out."""
+        if self.generation == "vllm":
+            return self._by_vllm(prompts, max_new_tokens)
         generate = generate_with_cache if self.plain else generate_with_transformers
 
         def run(model, part: Sequence[Ids]) -> list[Answer]:
@@ -217,6 +220,19 @@ class Engine:
             return generate(model, part, max_new_tokens, self.encoder.end_of_turn)
 
         return self._within_memory(prompts, run, "generate_tokens")
+
+    def _by_vllm(self, prompts: Sequence[Ids], max_new_tokens: int) -> list[Answer]:
+        if self._vllm is None:
+            from growthpace.evaluation.vllm_generating import Vllm
+
+            while (
+                not self._idle.empty()
+            ):  # vLLM takes the memory that these copies have, and nothing is scored any more
+                self._idle.get()
+            self.models, self.model = [], None
+            memory.release()
+            self._vllm = Vllm(self.folder)
+        return self._vllm.generate(prompts, max_new_tokens, self.encoder.end_of_turn)
 
     # --- what both need ---
 
@@ -235,7 +251,7 @@ class Engine:
         self, batches: Sequence[list[int]], answer: Callable[[list[int]], Found]
     ) -> Iterator[tuple[list[int], Found]]:
         """(batch, its answers) in the order of the batches; as many at once as there are copies of the model."""
-        if len(self.models) == 1:
+        if len(self.models) < 2:
             yield from ((batch, answer(batch)) for batch in batches)
             return
         with ThreadPoolExecutor(len(self.models)) as pool:
@@ -290,9 +306,7 @@ class Engine:
             reason = (str(error).splitlines() or ["out of memory"])[0]
         finally:
             self._idle.put(model)
-        gc.collect()  # here, where no traceback keeps the attempt's tensors any more
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        memory.release()  # here, where no traceback keeps the attempt's tensors any more
         return None, reason
 
 

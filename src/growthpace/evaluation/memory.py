@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,6 +84,13 @@ def tokens_within(free: float, token_bytes: float, most: int) -> int:
     """Tokens of a pass: a power of two, so that a little more or less memory gives the same batches."""
     tokens = (USED * free - LOGITS_BYTES) / token_bytes
     return max(LEAST, min(most, 2 ** math.floor(math.log2(max(tokens, 1)))))
+
+
+def release() -> None:
+    """Gives back what is no longer used."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def ran_out(error: Exception) -> bool:

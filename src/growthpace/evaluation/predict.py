@@ -61,6 +61,7 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
                         base=paths.model(run.model),
                         settings=study.models[run.model],
                         precision=study.training.precision,
+                        generation=study.suites[suite].generation,
                     )
                     _answer_missing(engine, items, study.suites[suite], kept, state, named, report)
             found = [kept.found[item.id] for item in items]

@@ -30,6 +30,14 @@ class Suite(Strict):
     """How items with options (scorers letter, true_false) are answered: by the log-probabilities of the options as they
     are encoded in training, by generated text, or both ways, where the log-probabilities make the grade and what the
     text would have been worth stands beside it."""
+    generation: Literal["transformers", "vllm"] = "transformers"
+    """What generates answers: growthpace's own loop on transformers, or vLLM, which needs an environment of its own."""
+
+    @model_validator(mode="after")
+    def _one_engine(self):
+        if self.generation == "vllm" and self.answers == "both":
+            raise ValueError("generation: vllm leaves no memory to score with at the same time (allowed: transformers)")
+        return self
 
 
 class Selection(Strict):
