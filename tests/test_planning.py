@@ -155,7 +155,7 @@ def test_memory_of_7b_by_hand():
 def pass_bytes(shape, value_bytes: int) -> float:
     """A pass of a prediction: keys and values, one layer's widest moment, and a chunk of logits."""
     cached = 2 * shape.layers * shape.hidden
-    return 2**14 * value_bytes * (cached + 8 * shape.hidden + 3 * shape.inside) + 2**26 * 12
+    return 2**12 * value_bytes * (cached + 8 * shape.hidden + 3 * shape.inside) + 2**26 * 12
 
 
 def test_an_adapter_run_by_hand():

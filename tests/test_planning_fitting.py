@@ -184,7 +184,14 @@ def test_a_fault_names_the_settings_that_fit():
     rank = "(would fit: models.s.method: lora with lora.rank: 16, which changes what is studied)"
     assert costs_of(study, small).fault("s").endswith(rank)
     tiny = {**GPUS, "gpu_memory_gb": 8}
-    assert "a prediction runs on one GPU, which its weights (12.5 GB) must fit in" in costs_of(study, tiny).fault("s")
+    fault = costs_of(study, tiny).fault("s")
+    assert "a prediction runs on 1 GPU, which its weights (12.5 GB) must fit in" in fault
+    assert fault.endswith("(would fit: models.s.prediction_gpus: 2)")
+    two = study_with(model={**SEVEN, "prediction_gpus": 2})
+    assert "a prediction runs" not in costs_of(two, tiny).fault("s")
+    answered = costs_of(two, tiny).prediction(Run("s", "curated-4", 1), "valid", 3)
+    assert (answered.gpus, answered.nodes) == (2, 1)
+    assert 6.3 < answered.gpu_memory_gb < 12, "half of the weights, and what a pass needs"
     none = {**small, "gpu_memory_gb": 14}
     assert costs_of(study, none).fault("s").endswith("method: qlora with lora.rank: 16, which changes what is studied)")
     none["memory_gb_per_node"] = 10

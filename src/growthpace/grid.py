@@ -196,7 +196,7 @@ class Grid:
 
     def model_settings(self, model: str) -> dict[str, Any]:
         """Settings that a base model, made ready for the study's format, depends on."""
-        elsewhere = {"parameters", "processes", "method", "lora", "trust_remote_code"}
+        elsewhere = {"parameters", "processes", "prediction_gpus", "method", "lora", "trust_remote_code"}
         settings = self.study.models[model].model_copy(update=dict.fromkeys(elsewhere))
         flat = {"code_version": VERSIONS["base_model"], "format": self.study.format, **_flat("", settings)}
         if settings.initialise:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,14 +25,17 @@ USED = 0.8
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that this process may still take: of a GPU's memory, or of the host's within the limits of its job."""
+    """Bytes that this process may still take: of a GPU's memory, or of the host's within what its job was given."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
         groups = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:  # no Linux
         groups = []
-    return min([psutil.virtual_memory().available, *left_by_groups(Path("/sys/fs/cgroup"), groups)])
+    given = int(os.environ.get("SLURM_MEM_PER_NODE") or 0) * 2**20
+    left_by_slurm = [max(given - psutil.Process().memory_info().rss, 0)] if given else []
+    left = left_by_groups(Path("/sys/fs/cgroup"), groups)
+    return min([psutil.virtual_memory().available, *left_by_slurm, *left])
 
 
 def left_by_groups(root: Path, groups: Sequence[str]) -> list[int]:

@@ -151,7 +151,7 @@ class Costs:
         return found
 
     def _prediction(self, model: str, untuned: bool, suite: str) -> Estimate:
-        found, gpus = self.shape(model), 1 if self._gpu_partitions else 0
+        found, gpus = self.shape(model), self.study.models[model].prediction_gpus if self._gpu_partitions else 0
         items = self.texts.suite_items(suite)
         disk = None if items is None else items * formulas.PREDICTION_BYTES / GB
         seconds, basis, why = self._suite_time(model, suite)
@@ -163,8 +163,15 @@ class Costs:
         needed = formulas.prediction_memory(found, weights, each)
         loading = formulas.prediction_loading(found, settings, precision, untuned)
         host = loading + formulas.PROCESS_BYTES if gpus else max(loading, needed) + formulas.CPU_PROCESS_BYTES
-        gpu_memory = (needed + formulas.GPU_OVERHEAD_BYTES) / GPU_GB if gpus else None
+        gpu_memory = self._each_holds(needed, gpus) if gpus else None
         return Estimate(gpus, 1, seconds, basis, why, host / GB, gpu_memory, disk)
+
+    def _each_holds(self, needed: float, gpus: int) -> float:
+        """GB of each GPU of a prediction: a copy of the model, or its share where no GPU of the site holds it whole."""
+        whole = (needed + formulas.GPU_OVERHEAD_BYTES) / GPU_GB
+        if whole <= max(partition.gpu_memory_gb for partition in self._gpu_partitions):
+            return whole
+        return (needed / gpus + formulas.GPU_OVERHEAD_BYTES) / GPU_GB
 
     def _suite_time(self, model: str, suite: str) -> Time:
         found, items, asked = self.shape(model), self.texts.suite_items(suite), self.texts.suite(suite)
@@ -254,10 +261,11 @@ class Costs:
             return self._fault_without_gpus(model, host)
         weights = formulas.prediction_weights(found, settings, training.precision, untuned=False) / GPU_GB
         largest = max(partition.gpu_memory_gb for partition in self._gpu_partitions)
-        if weights > largest:
+        if weights > largest * settings.prediction_gpus:
             return (
-                f"models.{model}: a prediction runs on one GPU, which its weights ({weights:,.3g} GB) must fit in, "
-                f"but no GPU of the site has more than {largest:g} GB"
+                f"models.{model}: a prediction runs on {_counted(settings.prediction_gpus, 'GPU')}, which its weights "
+                f"({weights:,.3g} GB) must fit in, but no GPU of the site has more than {largest:g} GB "
+                f"(would fit: models.{model}.prediction_gpus: {math.floor(weights / largest) + 1})"
             )
 
         def fits(settings: Model, training: Training) -> bool:

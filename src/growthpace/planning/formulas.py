@@ -40,8 +40,9 @@ BYTES_PER_TOKEN = 3.0
 """UTF-8 bytes of text taken for one token where no finished run tells; English has about 4, Chinese 2 to 5."""
 MARKERS = 2
 """Tokens that the format adds to a message: its role and its end."""
-PREDICTION_TOKENS = 2**14
-"""Most tokens of one forward pass that scores (`evaluation.memory.MOST_SCORED`; a test compares them)."""
+PREDICTION_TOKENS = 2**12
+"""Tokens of a forward pass that a prediction asks memory for: the engine's passes are larger where there is more
+(`evaluation.memory`), and smaller where there is less."""
 PREDICTION_BYTES = 1000
 """Assumed for one item's prediction on disk."""
 LOGIT_BYTES = 12
@@ -146,8 +147,6 @@ def prediction_loading(shape: Shape, model: Model, precision: str, untuned: bool
 def prediction_memory(shape: Shape, weights: float, value_bytes: float) -> float:
     """Bytes of a device that predicts: `weights` in bytes, and for a pass of PREDICTION_TOKENS its keys and values and
     the widest moment of a layer (values of `value_bytes`, as `evaluation.memory` counts them), with a chunk of logits.
-
-    The engine makes do with less, by smaller passes.
     """
     keys_and_values = 2 * shape.layers * shape.key_value_width * value_bytes
     widest_moment = value_bytes * (8 * shape.hidden + 3 * shape.inside)

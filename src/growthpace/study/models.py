@@ -74,6 +74,9 @@ class Model(Strict):
     processes: Count = 1
     """Processes that train it together, one GPU each, on as many nodes as they need. Sums in floating point depend on
     it, so it belongs to the study."""
+    prediction_gpus: Count = 1
+    """GPUs of a prediction, on one node: a copy of the model answers on each, or it is divided over them where it does
+    not fit one. Without GPUs it has no effect. The same result up to rounding."""
     method: Literal["full", "lora", "qlora"] = "full"
     """What is trained: all weights; adapters beside frozen weights (lora); adapters beside weights that are frozen in
     four bits (qlora, arXiv 2305.14314; needs the extra `growthpace[qlora]`)."""
