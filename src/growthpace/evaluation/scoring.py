@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch.nn.functional import linear
 
 from growthpace.evaluation.forest import plant
 from growthpace.evaluation.questions import Question
 
 WHOLE_LOGITS = 2**26
 """Logits that are there at once (256 MB in fp32)."""
+CAST = 2**24
+"""Numbers of the vocabulary matrix that are turned into fp32 at once on a CPU."""
 Scores = list[tuple[float, ...]]
 """By question, by candidate: summed natural-log probability of its tokens."""
 
@@ -34,7 +37,7 @@ def score_in_forest(model, questions: Sequence[Question], shared: Sequence[int])
     ).last_hidden_state[0, torch.tensor(places, device=device)]
     head = inner.get_output_embeddings()
     wanted = [(rows[place], token) for candidates in forest.asked for tokens in candidates for place, token in tokens]
-    values = _chosen(lambda chunk: head(hidden[chunk]), len(places), wanted, device, inner.config)
+    values = _chosen(lambda chunk: in_fp32(head, hidden[chunk]), len(places), wanted, device, inner.config)
     return _summed(values, questions)
 
 
@@ -83,16 +86,35 @@ def _logits_at(model, inputs, places: list[tuple[int, int]]) -> torch.Tensor:
     """Logits at (row, position) pairs, shape (pairs, vocabulary), without those of all other positions."""
     rows, positions = (torch.tensor(x, device=inputs["input_ids"].device) for x in zip(*places, strict=True))
 
-    def wanted_only(layer, arguments):
+    def wanted_only(head, arguments):
         return (arguments[0][rows, positions][None],)
+
+    def exactly(head, arguments, rounded):
+        return in_fp32(head, arguments[0][0])[None]
 
     # Picked where the vocabulary matrix is applied, not after: what an architecture does to logits afterwards (Cohere
     # and Granite scale them, Gemma caps them) then happens to these too.
-    hook = model.get_output_embeddings().register_forward_pre_hook(wanted_only)
+    head = model.get_output_embeddings()
+    hooks = [head.register_forward_pre_hook(wanted_only), head.register_forward_hook(exactly)]
     try:
         return model(**inputs, use_cache=False).logits[0]
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
+
+
+def in_fp32(head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
+    """The vocabulary matrix times hidden states, shape (rows, vocabulary), in fp32 whatever precision both have: a bf16
+    logit near 16 is rounded to a sixteenth."""
+    weight = head.weight
+    if weight.dtype == torch.float32:
+        return linear(hidden, weight, head.bias)
+    if hidden.is_cuda:
+        logits = torch.mm(hidden, weight.T, out_dtype=torch.float32)
+    else:
+        parts = weight.split(max(1, CAST // weight.shape[1]))
+        logits = torch.cat([hidden.float() @ part.float().T for part in parts], dim=1)
+    return logits if head.bias is None else logits + head.bias.float()
 
 
 def _chosen(logits, places: int, wanted: list[tuple[int, int]], device, config) -> Iterator[float]:
