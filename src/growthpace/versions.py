@@ -16,7 +16,7 @@ VERSIONS = {
     "prediction": 1,
     "grading": 1,
     "selection": 1,
-    "collect": 1,
+    "collect": 2,
     "fit": 1,
     "compare": 1,
     "advise": 1,
