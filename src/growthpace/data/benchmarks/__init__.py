@@ -96,8 +96,9 @@ def parts(settings: BenchmarkItems, abilities: list[str]) -> list[tuple[str, str
 
 
 def _shelf(settings: BenchmarkItems, fetch: Callable[[str, str, str | None], Path] | None) -> Shelf:
+    root = BENCHMARKS[settings.name].ROOT
     if settings.folder is not None:
-        return Shelf(settings.folder, None, list)
+        return Shelf(root, settings.folder, None, list)
     repository = settings.hub or BENCHMARKS[settings.name].HUB
 
     @cache
@@ -110,4 +111,4 @@ def _shelf(settings: BenchmarkItems, fetch: Callable[[str, str, str | None], Pat
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"{repository}: cannot list the repository's files: {reason}") from error
 
-    return Shelf(None, lambda name: fetch(repository, name, settings.revision), listed)
+    return Shelf(root, None, lambda name: fetch(repository, name, settings.revision), listed)

@@ -19,7 +19,7 @@ from growthpace.data.benchmarks.base import Shelf, asked, lettered, shared, unle
 from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "agieval", 1, None, 5
+NAME, VERSION, HUB, ROOT, SHOTS = "agieval", 1, None, "data", 5
 FEWER = True
 ENGLISH = (
     "lsat-ar", "lsat-lr", "lsat-rc", "logiqa-en", "sat-math", "sat-en", "sat-en-without-passage", "aqua-rat",
@@ -37,7 +37,7 @@ GROUPS = {
 }
 """`paper`: the ten Chinese sets of arXiv 2310.19651."""
 WITHOUT_OPTIONS = ("math", "gaokao-mathcloze")
-PROMPTS = "data/few_shot_prompts.csv"
+PROMPTS = "few_shot_prompts.csv"
 INSTRUCTIONS = {
     ("english", "letter"): "Answer the question with the letter of the right option.",
     ("english", "math"): "Answer the question and end with the final answer.",
@@ -49,11 +49,11 @@ FINAL = {"english": "The answer is {answer}", "chinese": "答案是{answer}"}
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
-    return [f"data/v1/{subject}.jsonl", *([PROMPTS] if shots else [])]
+    return [f"v1/{subject}.jsonl", *([PROMPTS] if shots else [])]
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
-    for row, record in enumerate(shelf.lines(f"data/v1/{subject}.jsonl")):
+    for row, record in enumerate(shelf.lines(f"v1/{subject}.jsonl")):
         item = _item(record, subject)
         if item is None:
             shelf.left_out[f"{subject}: several right answers"] += 1

@@ -36,6 +36,8 @@ class Benchmark(Protocol):
     """To be raised with every change that can change an item: suites of older versions are then made anew."""
     HUB: str | None
     """Dataset repository on the hub that holds these files in this layout; None where none is known to."""
+    ROOT: str
+    """The folder of the publisher's release that its files lie in, `` for the release itself."""
     SUBJECTS: tuple[str, ...]
     """Its parts; empty for a benchmark without parts."""
     SHOTS: int | None
@@ -43,7 +45,7 @@ class Benchmark(Protocol):
 
     @staticmethod
     def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
-        """Names of the publisher's files that are read for a subject (`` where it has none); `shots`: also those of
+        """Names, from ROOT on, of the files that are read for a subject (`` where it has none); `shots`: also those of
         the worked examples."""
         ...
 
@@ -62,26 +64,31 @@ class Benchmark(Protocol):
 class Shelf:
     """The files of one benchmark, in a local folder or in a dataset repository of the hub.
 
-    A local folder may be any along the publisher's paths: `data/test/x.csv` is found as `test/x.csv` and as `x.csv`
-    too. In a repository the same holds.
+    Files are named from the benchmark's ROOT on. The folder (or repository) may be the whole release, ROOT itself or
+    any folder between: with the root `a/b`, `x.csv` is found as `a/b/x.csv`, `b/x.csv` and `x.csv`. Never further down,
+    where a worked example could be looked for among test items.
     """
 
-    def __init__(self, folder: Path | None, fetch: Callable[[str], Path] | None, listed: Callable[[], list[str]]):
+    def __init__(
+        self, root: str, folder: Path | None, fetch: Callable[[str], Path] | None, listed: Callable[[], list[str]]
+    ):
         """folder: the local folder. For the hub instead: `fetch` gives the local path of a file by its name (raising
         `InputError` where there is none), `listed` the names of all files."""
+        parts = root.split("/") if root else []
+        self._roots = ["".join(f"{part}/" for part in parts[start:]) for start in range(len(parts) + 1)]
         self.folder, self._fetch, self._listed = folder, fetch, listed
         self.left_out: Counter[str] = Counter()
         """Rows that are no item by a rule of the benchmark, counted by subject and reason."""
 
     def path(self, name: str) -> Path:
-        """Local path of a file by the publisher's name, whether or not it exists; the hub's is fetched."""
+        """Local path of a file, whether or not it exists; the hub's is fetched."""
         if self.folder is not None:
-            found = (self.folder / tail for tail in _tails(name))
-            return next((path for path in found if path.is_file()), self.folder / name)
+            found = (self.folder / f"{root}{name}" for root in self._roots)
+            return next((path for path in found if path.is_file()), self.folder / self._released(name))
         first: InputError | None = None
-        for tail in _tails(name):
+        for root in self._roots:
             try:
-                return self._fetch(tail)
+                return self._fetch(f"{root}{name}")
             except InputError as error:
                 first = first or error
         raise first
@@ -89,30 +96,34 @@ class Shelf:
     def names(self, folder: str, suffix: str) -> list[str]:
         """Names of the files directly in a folder, those that begin with a number by number; empty where there is no
         such folder."""
-        for tail in _tails(folder):
+        for root in self._roots:
             if self.folder is not None:
-                found = [path.name for path in (self.folder / tail).glob(f"*{suffix}") if path.is_file()]
+                found = [path.name for path in (self.folder / f"{root}{folder}").glob(f"*{suffix}") if path.is_file()]
             else:
                 paths = map(PurePosixPath, self._listed())
-                found = [path.name for path in paths if str(path.parent) == tail and path.suffix == suffix]
+                found = [p.name for p in paths if str(p.parent) == f"{root}{folder}" and p.suffix == suffix]
             if found:
                 return [f"{folder}/{name}" for name in sorted(found, key=_by_number)]
         return []
+
+    def _released(self, name: str) -> str:
+        """A file's name in the whole release, as origins say it."""
+        return f"{self._roots[0]}{name}"
 
     # --- reading ---
 
     def lines(self, name: str) -> Iterator[Record]:
         """The objects of a JSON-lines file (or of one JSON array), which may be compressed by gzip (`.gz`)."""
-        yield from read_records(self.path(name), name)
+        yield from read_records(self.path(name), self._released(name))
 
     def arrays(self, name: str) -> Iterator[Record]:
         """The entries of a JSON file that is a list of lists, each as {"entry": list}."""
-        yield from read_records(self.path(name), name, kind=list)
+        yield from read_records(self.path(name), self._released(name), kind=list)
 
     def whole(self, name: str) -> Record:
         """A JSON file that is one object."""
         path = self.path(name)
-        record = Record({}, path, name, 1)
+        record = Record({}, path, self._released(name), 1)
         try:
             content = json.loads(_text(path))
         except json.JSONDecodeError as error:
@@ -137,7 +148,7 @@ class Shelf:
         found, names, line = [], list(columns), 1
         try:
             for row in reader:
-                record, line = Record({}, path, name, line), reader.line_num + 1
+                record, line = Record({}, path, self._released(name), line), reader.line_num + 1
                 if not row:
                     continue
                 if header:
@@ -154,12 +165,6 @@ class Shelf:
         if not found:
             raise InputError(f"{path}: empty, it holds no rows")
         return found
-
-
-def _tails(name: str) -> list[str]:
-    """A name, then without its first folder, and so on: `a/b.csv`, `b.csv`."""
-    parts = name.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _by_number(name: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from growthpace.data.benchmarks.base import LETTERS, Shelf, asked, lettered
 from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "bbh", 1, None, 3
+NAME, VERSION, HUB, ROOT, SHOTS = "bbh", 1, None, "", 3
 TWO_WORDS = {
     "boolean_expressions": ("True", "False"),
     "causal_judgement": ("Yes", "No"),

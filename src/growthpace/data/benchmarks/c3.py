@@ -12,7 +12,7 @@ from growthpace.data.benchmarks.base import Shelf
 from growthpace.data.benchmarks.reading import questions_on_texts
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "c3", 1, None, None
+NAME, VERSION, HUB, ROOT, SHOTS = "c3", 1, None, "data", None
 SUBJECTS = ("dialogue", "mixed")
 INSTRUCTION = "阅读下面的内容，请直接给出正确选项的字母。"
 
@@ -30,4 +30,4 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _file(subject: str, split: str) -> str:
-    return f"data/c3-{subject[0]}-{split}.json"
+    return f"c3-{subject[0]}-{split}.json"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, lettered
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "ceval", 1, None, 5
+NAME, VERSION, HUB, ROOT, SHOTS = "ceval", 1, None, "", 5
 INSTRUCTION = "以下是一道单项选择题，请直接给出正确选项的字母。"
 COLUMNS = ("id", "question", "A", "B", "C", "D", "answer")
 SUBJECTS = (

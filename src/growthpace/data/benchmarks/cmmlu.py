@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, lettered
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "cmmlu", 1, None, 5
+NAME, VERSION, HUB, ROOT, SHOTS = "cmmlu", 1, None, "data", 5
 INSTRUCTION = "以下是一道单项选择题，请直接给出正确选项的字母。"
 COLUMNS = ("", "Question", "A", "B", "C", "D", "Answer")
 """The first, without a name, numbers the rows from 0."""
@@ -33,7 +33,7 @@ SUBJECTS = (
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
-    return [f"data/{split}/{subject}.csv" for split in (("dev", "test") if shots else ("test",))]
+    return [f"{split}/{subject}.csv" for split in (("dev", "test") if shots else ("test",))]
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
@@ -45,7 +45,7 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
-    for record in shelf.table(f"data/{split}/{subject}.csv", COLUMNS):
+    for record in shelf.table(f"{split}/{subject}.csv", COLUMNS):
         options = [record.content[letter] for letter in "ABCD"]
         fields = lettered(record, INSTRUCTION, record.content["Question"], options, record.content["Answer"].strip())
         identifier = f"{NAME}/{subject}/{split}/{record.content[''].strip()}"

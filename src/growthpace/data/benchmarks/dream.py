@@ -12,18 +12,18 @@ from growthpace.data.benchmarks.base import Shelf
 from growthpace.data.benchmarks.reading import questions_on_texts
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "dream", 1, None, None
+NAME, VERSION, HUB, ROOT, SHOTS = "dream", 1, None, "data", None
 SUBJECTS = ()
 INSTRUCTION = "Read the dialogue and answer the question with the letter of the right option."
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
-    return [f"data/{split}.json" for split in (("dev", "test") if shots else ("test",))]
+    return [f"{split}.json" for split in (("dev", "test") if shots else ("test",))]
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return questions_on_texts(shelf, "data/test.json", INSTRUCTION, f"{NAME}/test", "")
+    return questions_on_texts(shelf, "test.json", INSTRUCTION, f"{NAME}/test", "")
 
 
 def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return questions_on_texts(shelf, "data/dev.json", INSTRUCTION, f"{NAME}/dev", "")
+    return questions_on_texts(shelf, "dev.json", INSTRUCTION, f"{NAME}/dev", "")

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, asked
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "gsm8k", 1, None, None
+NAME, VERSION, HUB, ROOT, SHOTS = "gsm8k", 1, None, "grade_school_math/data", None
 SUBJECTS = ()
 INSTRUCTION = "Solve the problem step by step. End with a line of the form `#### answer`."
 ANNOTATION = re.compile(r"<<[^<>]*>>")
-ROOT = "grade_school_math/data"
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
-    return [f"{ROOT}/{split}.jsonl" for split in (("train", "test") if shots else ("test",))]
+    return [f"{split}.jsonl" for split in (("train", "test") if shots else ("test",))]
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
@@ -32,7 +31,7 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _items(shelf: Shelf, split: str) -> Iterator[Item]:
-    for row, record in enumerate(shelf.lines(f"{ROOT}/{split}.jsonl")):
+    for row, record in enumerate(shelf.lines(f"{split}.jsonl")):
         solution = ANNOTATION.sub("", record.field("answer", str)).strip()
         _, mark, answer = solution.rpartition("####")
         if not mark or not answer.strip():

@@ -14,7 +14,7 @@ from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 from growthpace.errors import InputError
 
-NAME, VERSION, HUB, SHOTS = "hendrycks_math", 1, None, None
+NAME, VERSION, HUB, ROOT, SHOTS = "hendrycks_math", 1, None, "MATH", None
 SUBJECTS = (
     "algebra", "counting_and_probability", "geometry", "intermediate_algebra", "number_theory", "prealgebra",
     "precalculus",
@@ -24,7 +24,7 @@ INSTRUCTION = r"Solve the problem. Put the final answer in \boxed{}."
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
     splits = ("train", "test") if shots else ("test",)
-    return [name for split in splits for name in shelf.names(f"MATH/{split}/{subject}", ".json")]
+    return [name for split in splits for name in shelf.names(f"{split}/{subject}", ".json")]
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
@@ -36,9 +36,9 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
-    names = shelf.names(f"MATH/{split}/{subject}", ".json")
+    names = shelf.names(f"{split}/{subject}", ".json")
     if not names:
-        raise InputError(f"{shelf.folder or NAME}: no files MATH/{split}/{subject}/*.json")
+        raise InputError(f"{shelf.folder or NAME}: no files {ROOT}/{split}/{subject}/*.json")
     for name in names:
         record = shelf.whole(name)
         solution = record.field("solution", str)

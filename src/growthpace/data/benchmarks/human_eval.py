@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, asked
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "human_eval", 1, None, 0
+NAME, VERSION, HUB, ROOT, SHOTS = "human_eval", 1, None, "data", 0
 SUBJECTS = ()
 INSTRUCTION = "Complete this Python function. Answer with the whole function."
-FILE = "data/HumanEval.jsonl.gz"
+FILE = "HumanEval.jsonl.gz"
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:

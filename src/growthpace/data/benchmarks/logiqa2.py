@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import LETTERS, Shelf, lettered, shared, texts, unlettered
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "logiqa2", 1, None, None
+NAME, VERSION, HUB, ROOT, SHOTS = "logiqa2", 1, None, "logiqa/DATA/LOGIQA", None
 SUBJECTS = ("english", "chinese")
 INSTRUCTIONS = {
     "english": "Read the text and answer the question with the letter of the right option.",
     "chinese": "阅读下面的文字，请直接给出正确选项的字母。",
 }
-ROOT = "logiqa/DATA/LOGIQA"
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
@@ -33,7 +32,7 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _file(subject: str, split: str) -> str:
-    return f"{ROOT}/{split}{'_zh' if subject == 'chinese' else ''}.txt"
+    return f"{split}{'_zh' if subject == 'chinese' else ''}.txt"
 
 
 def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:

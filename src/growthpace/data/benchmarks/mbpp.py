@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, asked, texts
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "mbpp", 1, None, 10
+NAME, VERSION, HUB, ROOT, SHOTS = "mbpp", 1, None, "mbpp", 10
 SUBJECTS = ()
 INSTRUCTION = "Write Python code for this task. It must pass the tests below."
-FILE = "mbpp/mbpp.jsonl"
+FILE = "mbpp.jsonl"
 TEST, EXAMPLES = range(11, 511), range(1, 11)
 """Numbers of tasks."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, lettered
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "mmlu", 1, None, 5
+NAME, VERSION, HUB, ROOT, SHOTS = "mmlu", 1, None, "data", 5
 INSTRUCTION = "The following is a multiple choice question about {subject}. Answer with the letter of the right option."
 COLUMNS = ("question", "A", "B", "C", "D", "answer")
 SUBJECTS = (
@@ -31,7 +31,7 @@ SUBJECTS = (
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
-    return [f"data/{split}/{subject}_{split}.csv" for split in (("dev", "test") if shots else ("test",))]
+    return [f"{split}/{subject}_{split}.csv" for split in (("dev", "test") if shots else ("test",))]
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
@@ -44,7 +44,7 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
     instruction = INSTRUCTION.format(subject=subject.replace("_", " "))
-    for row, record in enumerate(shelf.table(f"data/{split}/{subject}_{split}.csv", COLUMNS, header=False)):
+    for row, record in enumerate(shelf.table(f"{split}/{subject}_{split}.csv", COLUMNS, header=False)):
         options = [record.content[letter] for letter in "ABCD"]
         fields = lettered(record, instruction, record.content["question"], options, record.content["answer"].strip())
         yield Item(f"{NAME}/{subject}/{split}/{row}", "", origin=record.origin, subject=subject, **fields)

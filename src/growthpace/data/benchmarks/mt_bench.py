@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, asked, texts
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, SHOTS = "mt_bench", 1, None, 0
+NAME, VERSION, HUB, ROOT, SHOTS = "mt_bench", 1, None, "fastchat/llm_judge/data/mt_bench", 0
 SUBJECTS = ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities")
-FILE = "fastchat/llm_judge/data/mt_bench/question.jsonl"
+FILE = "question.jsonl"
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
