@@ -340,7 +340,7 @@ PROMPTS, GSM8K = "data/few_shot_prompts.csv", "test.jsonl"
         ("mmlu", MMLU, "1-z,B", "1-z", "2: 5 columns (expected 6: question, A, B, C, D, answer)"),
         ("cmmlu", CMMLU, ",Question", "id,Frage",
          "1: header 'id,Frage,A,B,C,D,Answer' (expected ',Question,A,B,C,D,Answer')"),
-        ("cmmlu", CMMLU, "test 第2题", '"test 第2题', "4: malformed csv (unexpected end of data)"),
+        ("cmmlu", CMMLU, "2,test 第2题", '"2,test 第2题', "4: 1 columns (expected 7: , Question, A, B, C, D, Answer)"),
         ("ceval", CEVAL, "answer", "answer,why",
          "1: header 'id,question,A,B,C,D,answer,why' (expected 'id,question,A,B,C,D,answer')"),
         ("gsm8k", GSM8K, "#### 3", "3", "3: answer: no final answer (a line of the form `#### answer`)"),
@@ -440,6 +440,12 @@ def test_shots_never_change_the_last_question(question, answers):
     assert shown.shots == len(answers) == (len(shown.messages) - 2) // 2
     assert [message.content for message in shown.messages[1:-2:2]] == answers
     assert with_shots(last, []) == last
+
+
+def test_the_docs_list_every_benchmark():
+    text = (Path(__file__).parents[3] / "docs/benchmarks.md").read_text(encoding="utf-8")
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert rows == sorted(BENCHMARKS)
 
 
 def test_reading_benchmarks_is_light():

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from growthpace.data.benchmarks.base import Shelf, lettered
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "ceval", 1, None, "", 5
+NAME, VERSION, HUB, ROOT, SHOTS = "ceval", 1, None, "data", 5
 INSTRUCTION = "以下是一道单项选择题，请直接给出正确选项的字母。"
 COLUMNS = ("id", "question", "A", "B", "C", "D", "answer")
 SUBJECTS = (
@@ -43,8 +43,7 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
-    for record in shelf.table(f"{split}/{subject}_{split}.csv", COLUMNS, more=("explanation",)):
+    for row, record in enumerate(shelf.table(f"{split}/{subject}_{split}.csv", COLUMNS, more=("explanation",))):
         options = [record.content[letter] for letter in "ABCD"]
         fields = lettered(record, INSTRUCTION, record.content["question"], options, record.content["answer"].strip())
-        identifier = f"{NAME}/{subject}/{split}/{record.content['id'].strip()}"
-        yield Item(identifier, "", origin=record.origin, subject=subject, **fields)
+        yield Item(f"{NAME}/{subject}/{split}/{row}", "", origin=record.origin, subject=subject, **fields)

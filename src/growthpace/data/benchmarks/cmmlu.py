@@ -45,8 +45,7 @@ def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
 
 
 def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
-    for record in shelf.table(f"{split}/{subject}.csv", COLUMNS):
+    for row, record in enumerate(shelf.table(f"{split}/{subject}.csv", COLUMNS)):
         options = [record.content[letter] for letter in "ABCD"]
         fields = lettered(record, INSTRUCTION, record.content["Question"], options, record.content["Answer"].strip())
-        identifier = f"{NAME}/{subject}/{split}/{record.content[''].strip()}"
-        yield Item(identifier, "", origin=record.origin, subject=subject, **fields)
+        yield Item(f"{NAME}/{subject}/{split}/{row}", "", origin=record.origin, subject=subject, **fields)
