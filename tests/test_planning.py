@@ -152,6 +152,12 @@ def test_memory_of_7b_by_hand():
     assert found.disk_gb == pytest.approx(6.7 * (2 * len(needed) + 3 * 12))
 
 
+def pass_bytes(shape, value_bytes: int) -> float:
+    """A pass of a prediction: keys and values, one layer's widest moment, and a chunk of logits."""
+    cached = 2 * shape.layers * shape.hidden
+    return 2**14 * value_bytes * (cached + 8 * shape.hidden + 3 * shape.inside) + 2**26 * 12
+
+
 def test_an_adapter_run_by_hand():
     lora = {"rank": 8, "alpha": 16, "targets": ["q_proj", "v_proj"], "dropout": 0.0}
     adapted = {**SEVEN, "method": "lora", "lora": lora}
@@ -169,8 +175,7 @@ def test_an_adapter_run_by_hand():
     assert found.why.startswith("no run measured: 4 x 6.7e+09 parameters x 2.69e+03 tokens x 3/2 at ")
     assert found.seconds < full.seconds
     answers = costs.prediction(Run("s", "curated-4", 1), "valid", 3)
-    kept = 8192 * 12 * 128_000  # logits of a pass for a vocabulary that is not known
-    assert answers.gpu_memory_gb * 2**30 == pytest.approx(6.7e9 * 2 + kept + 1.5e9)
+    assert answers.gpu_memory_gb * 2**30 == pytest.approx(6.7e9 * 2 + pass_bytes(shape, 2) + 1.5e9)
     assert answers.memory_gb == pytest.approx(6.7 * 4 + 3)
 
 
@@ -181,9 +186,9 @@ def test_a_prediction_of_a_model_in_four_bits_by_hand():
     embeddings = 2 * 128_000 * shape.hidden
     weights = (6.7e9 - embeddings) * 4.127 / 8 + 2 * embeddings + 4 * 8 * 32 * 2 * shape.hidden
     found = costs.prediction(Run("s", "curated-4", 1), "valid", 3)
-    assert found.gpu_memory_gb * 2**30 == pytest.approx(weights + 8192 * 12 * 128_000 + 1.5e9, rel=1e-4)
+    assert found.gpu_memory_gb * 2**30 == pytest.approx(weights + pass_bytes(shape, 2) + 1.5e9, rel=1e-4)
     untuned = costs.prediction(Run("s", "untuned", 0), "valid", 0)
-    assert untuned.gpu_memory_gb * 2**30 == pytest.approx(6.7e9 * 4 + 8192 * 12 * 128_000 + 1.5e9)
+    assert untuned.gpu_memory_gb * 2**30 == pytest.approx(6.7e9 * 4 + pass_bytes(shape, 4) + 1.5e9)
 
 
 @given(volumes=st.lists(st.integers(1, 10_000), min_size=2, max_size=4, unique=True), measured=st.booleans())
@@ -339,7 +344,7 @@ def test_a_prediction_is_bound_by_what_is_read_and_written():
     read = 2 * (45 / 3 + 4) + 2 / 3
     assert found.seconds == pytest.approx(10 + 6.7e9 * 4 / 1e9 + 2 * 6.7e9 * (read / 0.2 + 8 / 0.01) / 312e12)
     assert (found.basis, found.gpus, found.nodes) == ("bound", 1, 1)
-    kept = 8192 * 12 * 128_000  # logits of a pass for a vocabulary that is not known
+    kept = pass_bytes(of_parameters(6_700_000_000), 2)
     assert found.gpu_memory_gb * 2**30 == pytest.approx(6.7e9 * 2 + kept + 1.5e9)
     progress = {"done": 1, "of": 2, "seconds": 4.0, "items_per_second": 0.25}
     write_json(Paths(study).prediction(run, "valid", 3).with_suffix(".state") / "progress.json", progress)

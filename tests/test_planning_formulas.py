@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
 from growthpace.planning import formulas
@@ -55,6 +53,7 @@ def test_four_bits_by_hand():
 
 
 def test_a_pass_of_a_prediction_is_the_engines():
-    from growthpace.evaluation.engine import Engine
+    from growthpace.evaluation import memory
 
-    assert inspect.signature(Engine).parameters["batch_tokens"].default == formulas.PREDICTION_TOKENS
+    assert memory.MOST_SCORED == formulas.PREDICTION_TOKENS
+    assert memory.LOGITS_BYTES == formulas.WHOLE_LOGITS * formulas.LOGIT_BYTES

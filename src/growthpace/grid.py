@@ -240,6 +240,7 @@ class Grid:
             "format": self.study.format,
             "threads": self.study.threads,
             "max_new_tokens": self.study.suites[suite].max_new_tokens,
+            "answers": self.study.suites[suite].answers,
         }
 
     def grading_settings(self) -> dict[str, Any]:
@@ -341,6 +342,10 @@ class Paths:
 
     def prediction(self, run: Run, suite: str, epoch: int | str) -> Path:
         return self.root / "predictions" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    def latencies(self, run: Run, suite: str, epoch: int | str) -> Path:
+        """Beside the predictions: how long each took."""
+        return self.prediction(run, suite, epoch).with_suffix(".latency.jsonl")
 
     def grades(self, run: Run, suite: str, epoch: int | str) -> Path:
         return self.root / "grades" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"

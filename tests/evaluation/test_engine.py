@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM
 
 import tiny
 from growthpace.errors import InputError
+from growthpace.evaluation import engine as engine_module
+from growthpace.evaluation import generating, memory
 from growthpace.evaluation.engine import Engine, NotFiniteError, Question
 
 SHAPE = {
@@ -229,3 +231,125 @@ def test_nan_is_no_answer(tmp_path):
     assert [all(score == score for score in scores) for scores in engine.score(
         [Question([3], ([4], [5])), Question([3, 7], ([4], [5]))]
     )] == [True, False]  # fmt: skip
+
+
+# --- what is shared, memory, copies ---
+
+
+def alike() -> list[Question]:
+    """Questions whose prompts begin alike: worked examples of three subjects, of one token to 40, some twice."""
+    chance = random.Random(5)
+    beginnings = [[chance.randrange(3, 43) for _ in range(length)] for length in (1, 17, 30)]
+    rests = [[chance.randrange(3, 43) for _ in range(chance.randint(1, 9))] for _ in range(8)]
+    prompts = [[*beginning, *rest] for rest in rests for beginning in beginnings]
+    prompts += [prompts[2], prompts[2], beginnings[2]]
+    return [
+        Question(prompt, tuple([chance.randrange(43) for _ in range(chance.randint(1, 4))] for _ in range(1 + n % 3)))
+        for n, prompt in enumerate(prompts)
+    ]
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 90, None])
+def test_shared_beginnings_change_no_score(folder, batch_tokens):
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    engine = Engine(folder, "paper", threads=1, batch_tokens=batch_tokens)
+    assert_close(engine.score(alike()), [tuple(naive(model, question)) for question in alike()])
+
+
+def test_a_shared_beginning_is_computed_once(llama, monkeypatch):
+    engine = Engine(llama, "paper", threads=1)
+    computed = []
+    layer = engine.model.model.layers[0]
+    layer.register_forward_pre_hook(
+        lambda module, arguments, named: computed.append(arguments[0].shape[1]), with_kwargs=True
+    )
+    beginning = list(range(3, 43))
+    engine.score([Question([*beginning, 3, n], ([4], [5], [6, 7])) for n in range(4, 14)])
+    assert computed == [41 + 10 * (1 + 1)], "41 tokens of all, then of each question one of its own and one candidate's"
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 200, None])
+def test_shared_beginnings_change_no_answer(talker, batch_tokens):
+    asked = [question.prompt for question in alike()]
+    engine = Engine(talker, "paper", threads=1, batch_tokens=batch_tokens)
+    expected = [greedy(engine.model, prompt, 8, engine.encoder.end_of_turn) for prompt in asked]
+    assert engine.generate(asked, 8) == expected
+
+
+def test_memory_that_runs_out_makes_batches_smaller(llama, talker, monkeypatch):
+    asked = questions()
+    expected = Engine(llama, "paper", threads=1).score(asked)
+    engine = Engine(llama, "paper", threads=1)
+    assert (engine.score_tokens, engine.generate_tokens) == (memory.MOST_SCORED, memory.MOST_GENERATED)
+    real, sizes = engine._score, []
+
+    def small(model, part):
+        sizes.append(len(part))
+        if len(part) > 5:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory")
+        return real(model, part)
+
+    monkeypatch.setattr(engine, "_score", small)
+    assert_close(engine.score(asked), expected)
+    assert sizes[0] == len(asked)
+    assert max(size for size in sizes if size <= 5) > 1, "no smaller than needed"
+    assert engine.score_tokens < memory.MOST_SCORED, "later batches are smaller from the first"
+
+    def never(model, part):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(engine, "_score", never)
+    with pytest.raises(InputError, match="one item alone does not fit in memory beside the model"):
+        engine.score(asked)
+
+    def broken(model, part):
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(engine, "_score", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        engine.score(asked)
+
+
+def test_which_prompt_was_nan_is_known_after_memory_ran_out(tmp_path, monkeypatch):
+    engine = Engine(
+        save(tmp_path, tiny.make_config(46), lambda model: model.get_input_embeddings().weight[7].fill_(float("nan"))),
+        "paper",
+        threads=1,
+    )
+    real = generating.generate_with_cache
+
+    def small(model, prompts, *rest):
+        if len(prompts) > 2:
+            raise MemoryError
+        return real(model, prompts, *rest)
+
+    monkeypatch.setattr(engine_module, "generate_with_cache", small)
+    with pytest.raises(NotFiniteError) as caught:
+        engine.generate([[3, 4], [5, 3], [6, 3], [5, 7], [9]], 2)
+    assert caught.value.index == 3
+
+
+def test_copies_of_the_model_share_the_batches(llama, talker):
+    asked = questions()
+    one = Engine(llama, "paper", threads=1, batch_tokens=60)
+    two = Engine(llama, "paper", threads=1, batch_tokens=60, devices=["cpu", "cpu"])
+    assert len(two.models) == 2
+    progress = []
+    assert two.score(asked, progress.append) == one.score(asked), "the same batches, so the same bits"
+    assert progress == sorted(progress)
+    assert progress[-1] == len(asked)
+    copies = Engine(talker, "paper", threads=1, batch_tokens=60, devices=["cpu", "cpu"])
+    assert copies.generate(prompts(), 8) == Engine(talker, "paper", threads=1, batch_tokens=60).generate(prompts(), 8)
+
+
+def test_a_batch_alone_makes_the_same_batch(llama):
+    engine = Engine(llama, "paper", threads=1, batch_tokens=120)
+    asked = [*questions(), *alike()]
+    batches = engine.scored_together(asked)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(asked)))
+    assert len(batches) > 5
+    for batch in batches:
+        assert len(engine.scored_together([asked[index] for index in batch])) == 1
+    asked = [question.prompt for question in asked]
+    for batch in engine.generated_together(asked, 8):
+        assert len(batch) == 1 or sum(len(asked[index]) + 8 for index in batch) <= 120

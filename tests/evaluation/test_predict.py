@@ -16,8 +16,9 @@ import tiny
 from growthpace.conversation import Encoder
 from growthpace.data.items import Message, write_items
 from growthpace.errors import InputError
+from growthpace.evaluation.answering import answers, fitted
 from growthpace.evaluation.engine import Engine
-from growthpace.evaluation.predict import answers, fitted, predict
+from growthpace.evaluation.predict import predict
 from growthpace.evaluation.predictions import read_predictions
 from growthpace.files import fingerprint, read_json, read_metadata, write_json
 from growthpace.grid import SELECTED, Run
@@ -140,6 +141,12 @@ def turns(*contents: str, system: str = ""):
     return replace(tiny.make_item("turns", "", ""), messages=(*first, *messages))
 
 
+def cut(encoder, item, room: int):
+    """The prompt within so many tokens, and how many were cut."""
+    found = fitted(encoder, item, item.messages[:-1], room)
+    return found.prompt, found.cut
+
+
 def test_whole_turns_are_cut_first(encoder):
     """A turn of n words has n + 2 tokens, the cue one more."""
     item = turns("w1 w2", "w3", "w4", "w5 w6", "w7 w8", "w9")
@@ -147,22 +154,31 @@ def test_whole_turns_are_cut_first(encoder):
     assert len(whole) == 4 + 3 + 3 + 4 + 4 + 1
     without_one = encoder.prompt(item.messages[2:-1])
     without_two = encoder.prompt(item.messages[4:-1])
-    assert fitted(encoder, item, 19) == (whole, 0)
-    assert fitted(encoder, item, 18) == (without_one, 7)
-    assert fitted(encoder, item, 12) == (without_one, 7)
-    assert fitted(encoder, item, 11) == (without_two, 14)
-    assert fitted(encoder, item, 5) == (without_two, 14)
+    assert cut(encoder, item, 19) == (whole, 0)
+    assert cut(encoder, item, 18) == (without_one, 7)
+    assert cut(encoder, item, 12) == (without_one, 7)
+    assert cut(encoder, item, 11) == (without_two, 14)
+    assert cut(encoder, item, 5) == (without_two, 14)
     for room in (4, 1):  # the last question itself is cut, at its front; the cue for the answer stays
-        assert fitted(encoder, item, room) == (without_two[-room:], 19 - room)
+        assert cut(encoder, item, room) == (without_two[-room:], 19 - room)
     with pytest.raises(InputError, match=r"'turns' .* its answer alone does not fit"):
-        fitted(encoder, item, 0)
+        cut(encoder, item, 0)
 
 
-def test_the_system_message_is_cut_first(encoder):
+def test_the_system_message_is_cut_last(encoder):
     item = turns("w1", "w2", "w3", "w4", system="w5 w6")
-    assert fitted(encoder, item, 12) == (encoder.prompt(item.messages[:-1]), 0)
-    assert fitted(encoder, item, 11) == (encoder.prompt(item.messages[1:-1]), 2)
-    assert fitted(encoder, item, 9) == (encoder.prompt(item.messages[3:-1]), 8)
+    system = item.messages[:1]
+    assert cut(encoder, item, 12) == (encoder.prompt(item.messages[:-1]), 0)
+    assert cut(encoder, item, 11) == (encoder.prompt([*system, *item.messages[3:-1]]), 6)
+    assert cut(encoder, item, 6) == (encoder.prompt([*system, *item.messages[3:-1]]), 6)
+    assert cut(encoder, item, 5) == (encoder.prompt(item.messages[3:-1]), 8)
+
+
+def test_worked_examples_that_do_not_fit_are_left_out_whole(encoder):
+    item = replace(turns("w1 w2", "w3", "w4", "w5 w6", "w7 w8", "w9"), shots=2)
+    found = [fitted(encoder, item, item.messages[:-1], room) for room in (19, 18, 12, 11, 4)]
+    assert [one.shots for one in found] == [2, 1, 1, 0, 0]
+    assert [len(one.prompt) for one in found] == [19, 12, 12, 5, 4]
 
 
 def test_the_answer_is_never_cut(engine, encoder):

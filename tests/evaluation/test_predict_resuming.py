@@ -25,8 +25,9 @@ import tiny
 from growthpace.data.items import read_items, write_items
 from growthpace.evaluation import engine as engine_module
 from growthpace.evaluation import predict as predict_module
+from growthpace.evaluation.answering import answers
 from growthpace.evaluation.engine import Engine
-from growthpace.evaluation.predict import answers, predict
+from growthpace.evaluation.predict import predict
 from growthpace.evaluation.predictions import Batches, read_predictions
 from growthpace.files import read_json, read_metadata
 from growthpace.grid import Paths, Run
@@ -70,7 +71,7 @@ def small_batches(slowly: float = 0.0, stop_after: int = 0, ask=None) -> None:
 
     def few(self, *arguments, **keywords):
         original(self, *arguments, **keywords)
-        self.batch_tokens = BATCH_TOKENS
+        self.score_tokens = self.generate_tokens = BATCH_TOKENS
 
     def adding(self, batch):
         nonlocal kept
@@ -322,7 +323,7 @@ def test_answers_that_are_not_finite_leave_a_mark(here):
     found = failure(STATE)
     assert found["kind"] == "defect"
     assert re.match(r"FloatingPointError: item 'item-\d+': log-probabilities .* are not finite", found["error"])
-    assert found["where"].startswith("growthpace/evaluation/predict.py:")
+    assert found["where"].startswith("growthpace/evaluation/answering.py:")
 
 
 def test_one_job_at_a_time(folder):
@@ -397,4 +398,4 @@ def test_what_is_known_does_not_change_who_is_answered_together(prepared):
     assert len(whole) > 8
     for split in (1, len(whole) // 2, len(whole) - 1):
         known = {found.item_id for batch in whole[:split] for found in batch}
-        assert list(answers(engine, ITEMS, 4, known)) == whole[split:]
+        assert list(answers(engine, ITEMS, 4, known=known)) == whole[split:]

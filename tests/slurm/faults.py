@@ -310,7 +310,8 @@ class Outcome:
 def made(folder: Path, cluster: Cluster, seeds: int) -> Submitted:
     """A fresh copy of the study with so many seeds, whose predictions take several batches."""
     project = new_submitted(folder, cluster, STUDY, max_hours=MINUTES / 60, seeds=list(range(1, seeds + 1)))
-    project.edit_source("evaluation/engine.py", "batch_tokens: int = 8192", "batch_tokens: int = 256")
+    project.edit_source("evaluation/memory.py", "MOST_SCORED = 2**14", "MOST_SCORED = 2**8")
+    project.edit_source("evaluation/memory.py", "MOST_GENERATED = 2**16", "MOST_GENERATED = 2**8")
     return project
 
 

@@ -12,8 +12,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import tiny
 from growthpace.conversation import Encoded
+from growthpace.models.plain import PLAIN, is_plain
 from growthpace.training import loss as losses
-from growthpace.training.attention import BY_EXAMPLE, PLAIN, is_plain
+from growthpace.training.attention import BY_EXAMPLE
 from growthpace.training.loss import learn_answers
 from growthpace.training.packing import IGNORED, best_fit, even_fit, pack
 from growthpace.training.trainer import row_tensors

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable
 
-from growthpace.conversation import Encoder
-from growthpace.data.items import Item, Message, read_items
+from growthpace.data.items import read_items
 from growthpace.errors import InputError
-from growthpace.evaluation.engine import Engine, NotFiniteError, Question
-from growthpace.evaluation.predictions import Batches, Prediction, write_predictions
-from growthpace.evaluation.scorers import SCORERS
+from growthpace.evaluation.answering import answers
+from growthpace.evaluation.engine import Engine
+from growthpace.evaluation.predictions import Batches, write_latencies, write_predictions
 from growthpace.files import fingerprint, read_json, sha256, written_aside
 from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.interruptible import StateFolder, Stopped
 from growthpace.models.base import weights_hash
-from growthpace.models.tokenizer import decode
-from growthpace.study import UNTUNED, Study
+from growthpace.study import UNTUNED, Study, Suite
 
 
 def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, report: Callable[[str], None]) -> None:
@@ -65,8 +62,10 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
                         settings=study.models[run.model],
                         precision=study.training.precision,
                     )
-                    _answer_missing(engine, items, study.suites[suite].max_new_tokens, kept, state, named, report)
-            write_predictions(finished, [kept.found[item.id] for item in items], metadata)
+                    _answer_missing(engine, items, study.suites[suite], kept, state, named, report)
+            found = [kept.found[item.id] for item in items]
+            write_latencies(paths.latencies(run, suite, epoch), found)
+            write_predictions(finished, found, metadata)
             state.log("done")
         # A copy and no hard link: predictions are moved about by name, and renaming one link over another does nothing.
         with written_aside(target) as aside:
@@ -74,10 +73,10 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
         batches.unlink(missing_ok=True)
 
 
-def _answer_missing(engine, items, max_new_tokens, kept: Batches, state: StateFolder, named: str, report) -> None:
+def _answer_missing(engine, items, suite: Suite, kept: Batches, state: StateFolder, named: str, report) -> None:
     """Answers what has no answer yet, keeping each batch as soon as it is there."""
     start, total, began = len(kept.found), len(items), time.monotonic()
-    for batch in answers(engine, items, max_new_tokens, kept.found):
+    for batch in answers(engine, items, suite.max_new_tokens, suite.answers, kept.found):
         kept.add(batch)
         done, seconds = len(kept.found), time.monotonic() - began
         stopping = state.stop_requested and done < total
@@ -116,91 +115,3 @@ def _gone(run: Run, epoch: int, paths: Paths) -> InputError:
         f"{run}: the weights of epoch {epoch} are gone ({paths.weights(run, epoch)}); "
         "start the study again, it will train this run once more and then evaluate it"
     )
-
-
-def answers(
-    engine: Engine, items: Sequence[Item], max_new_tokens: int, known: Collection[str] = ()
-) -> Iterator[list[Prediction]]:
-    """Predictions of the items, a batch at a time: candidates scored or an answer generated, as their scorers need.
-
-    known: ids of items that need no answer. Which items are answered together depends on all of them, never on what is
-    known (a batch is left out as a whole), since the last bits of a result depend on the batch.
-    """
-    encoder = engine.encoder
-    scored, generated = [], []
-    for item in items:
-        if item.scorer not in SCORERS:
-            raise InputError(f"item {item.id!r} ({item.origin}) cannot be scored (scorer {item.scorer!r})")
-        (scored if SCORERS[item.scorer].NEEDS == "candidates" else generated).append(item)
-    questions, cuts = [], []
-    for item in scored:
-        end = [encoder.end_of_turn] if SCORERS[item.scorer].END_OF_TURN else []
-        candidates = tuple([*encoder.answer(text), *end] for text in item.candidates)
-        if not all(candidates):
-            raise InputError(f"item {item.id!r} ({item.origin}): a candidate has no tokens ({list(item.candidates)})")
-        prompt, cut = fitted(encoder, item, engine.context - max(map(len, candidates)) + 1)
-        questions.append(Question(prompt, candidates))
-        cuts.append(cut)
-    prompts = [fitted(encoder, item, engine.context - max_new_tokens) for item in generated]
-
-    for batch in engine.batches([question.length for question in questions]):
-        if not all(scored[index].id in known for index in batch):
-            logprobs = engine.score([questions[index] for index in batch])
-            yield [_scored(scored[i], questions[i], cuts[i], values) for i, values in zip(batch, logprobs, strict=True)]
-
-    for batch in engine.batches([len(prompt) + max_new_tokens for prompt, _ in prompts]):
-        if not all(generated[index].id in known for index in batch):
-            try:
-                found = engine.generate([prompts[index][0] for index in batch], max_new_tokens)
-            except NotFiniteError as error:
-                item = generated[batch[error.index]]
-                raise FloatingPointError(f"item {item.id!r}: the model's logits are NaN") from None
-            decoded = [(decode(engine.tokenizer, tokens), len(tokens), ended) for tokens, ended in found]
-            yield [_generated(generated[i], *prompts[i], *said) for i, said in zip(batch, decoded, strict=True)]
-
-
-def _scored(item: Item, question: Question, cut: int, logprobs: tuple[float, ...]) -> Prediction:
-    if not all(map(math.isfinite, logprobs)):
-        raise FloatingPointError(f"item {item.id!r}: log-probabilities {logprobs} are not finite")
-    return Prediction(
-        item_id=item.id,
-        text=None,
-        finished=None,
-        logprobs=logprobs,
-        tokens=tuple(map(len, question.candidates)),
-        prompt_tokens=len(question.prompt),
-        generated_tokens=0,
-        cut_tokens=cut,
-        prompt_hash=fingerprint(list(question.prompt)),
-    )
-
-
-def _generated(item: Item, prompt: list[int], cut: int, text: str, tokens: int, ended: bool) -> Prediction:
-    return Prediction(
-        item_id=item.id,
-        text=text,
-        finished=ended,
-        logprobs=(),
-        tokens=(),
-        prompt_tokens=len(prompt),
-        generated_tokens=tokens,
-        cut_tokens=cut,
-        prompt_hash=fingerprint(list(prompt)),
-    )
-
-
-def fitted(encoder: Encoder, item: Item, room: int) -> tuple[list[int], int]:
-    """The item's prompt within `room` tokens, and how many tokens were cut.
-
-    Cut at the front, by whole turns (a question with its answer) as long as that helps, then by tokens; never the
-    answer, never the cue for it.
-    """
-    if room < 1:
-        raise InputError(f"item {item.id!r} ({item.origin}): its answer alone does not fit the model's context")
-    messages: list[Message] = list(item.messages[:-1])
-    whole = prompt = encoder.prompt(messages)
-    while len(prompt) > room and len(messages) > 2:
-        messages = messages[2:] if messages[0].role == "user" else messages[1:]
-        prompt = encoder.prompt(messages)
-    kept = prompt[-room:]
-    return kept, len(whole) - len(kept)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from growthpace.errors import InputError
-from growthpace.files import write_table
+from growthpace.files import write_table, write_text
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class Prediction:
     """One per candidate: the length of its text in UTF-8."""
     shots: int = 0
     """Worked examples that the prompt kept; fewer than the item has where the context was too short."""
-    seconds: float = 0.0
-    """Latency: wall time of the batch that it was answered in."""
+    seconds: float = field(default=0.0, compare=False)
+    """Latency: wall time of the batch that it was answered in. It stands beside the file of predictions
+    (`write_latencies`), which is the same however long they took."""
     earlier: tuple[str, ...] = ()
     """What the model answered in earlier turns that the item leaves to it, before `text`."""
 
@@ -63,7 +64,6 @@ SCHEMA = pa.schema(
         ("prompt_hash", pa.string()),
         ("bytes", pa.list_(pa.int32())),
         ("shots", pa.int32()),
-        ("seconds", pa.float64()),
         ("earlier", pa.list_(pa.string())),
     ]
 )
@@ -90,8 +90,21 @@ def check_prediction(prediction: Prediction) -> Prediction:
 
 def write_predictions(path: str | Path, predictions: Iterable[Prediction], metadata: dict[str, Any]) -> None:
     """Writes predictions in the given order; `metadata` as in `files.write_table`. `InputError` on a bad shape."""
-    rows = [vars(check_prediction(prediction)) for prediction in predictions]
+    rows = [{name: getattr(check_prediction(one), name) for name in SCHEMA.names} for one in predictions]
     write_table(path, pa.Table.from_pylist(rows, schema=SCHEMA), metadata)
+
+
+def write_latencies(path: str | Path, predictions: Iterable[Prediction]) -> None:
+    """Writes how long each prediction took, one JSON object a line: item_id, seconds."""
+    lines = (json.dumps({"item_id": one.item_id, "seconds": one.seconds}) for one in predictions)
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_latencies(path: str | Path) -> dict[str, float]:
+    """What `write_latencies` wrote, by item; empty where there is no such file."""
+    path = Path(path)
+    rows = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    return {row["item_id"]: row["seconds"] for row in rows}
 
 
 def read_predictions(path: str | Path) -> list[Prediction]:

@@ -54,27 +54,33 @@ def load_quantised(folder: Path, settings: Model, precision: str, **options: Any
         bnb_4bit_compute_dtype=DTYPES[precision],
     )
     place = {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}
-    return load_weights(
-        folder, settings, DTYPES[precision], quantization_config=quantisation, device_map=place, **options
-    )
+    options = {"device_map": place, **options}
+    return load_weights(folder, settings, DTYPES[precision], quantization_config=quantisation, **options)
 
 
-def load_checkpoint(folder: Path, base: Path, settings: Model, precision: str):
+def load_checkpoint(folder: Path, base: Path, settings: Model, precision: str, **options: Any):
     """The model of a checkpoint, or of the base model itself, ready to answer.
 
     folder: the checkpoint's, with all weights or adapters; base: the folder of its base model; precision: that of the
-    training. Adapters are merged into the weights, but not into those in four bits, which would round them again.
+    training; options: transformers'. Adapters are merged into the weights, but not into those in four bits, which would
+    round them again.
     """
     if not (folder / ADAPTER).exists():
-        return load_weights(folder, settings, "auto")
+        return load_weights(folder, settings, "auto", **options)
     if settings.method == "qlora":
-        return _adapted(load_quantised(base, settings, precision), folder)
-    return merged(folder, base, settings, precision)
+        return _adapted(load_quantised(base, settings, precision, **options), folder)
+    return merged(folder, base, settings, precision, **options)
 
 
-def merged(folder: Path, base: Path, settings: Model, precision: str):
+def merged(folder: Path, base: Path, settings: Model, precision: str, **options: Any):
     """The whole model of a checkpoint of adapters, merged in fp32 and rounded to the training's precision."""
-    return _adapted(load_weights(base, settings, torch.float32), folder).merge_and_unload().to(DTYPES[precision])
+    whole = load_weights(base, settings, torch.float32, **options)
+    return _adapted(whole, folder).merge_and_unload().to(DTYPES[precision])
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the weights in a folder."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def copy_code(origin: Path, target: Path) -> None:

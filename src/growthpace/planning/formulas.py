@@ -40,8 +40,8 @@ BYTES_PER_TOKEN = 3.0
 """UTF-8 bytes of text taken for one token where no finished run tells; English has about 4, Chinese 2 to 5."""
 MARKERS = 2
 """Tokens that the format adds to a message: its role and its end."""
-PREDICTION_TOKENS = 8192
-"""Padded tokens of one forward pass of the evaluation engine (`Engine.batch_tokens`; a test compares them)."""
+PREDICTION_TOKENS = 2**14
+"""Most tokens of one forward pass that scores (`evaluation.memory.MOST_SCORED`; a test compares them)."""
 PREDICTION_BYTES = 1000
 """Assumed for one item's prediction on disk."""
 LOGIT_BYTES = 12
@@ -144,10 +144,14 @@ def prediction_loading(shape: Shape, model: Model, precision: str, untuned: bool
 
 
 def prediction_memory(shape: Shape, weights: float, value_bytes: float) -> float:
-    """Bytes of a device that predicts: `weights` in bytes, and the larger of what generating keeps (keys and values of
-    one pass, of `value_bytes` each) and what scoring needs (that pass's logits, were all of them wanted)."""
+    """Bytes of a device that predicts: `weights` in bytes, and for a pass of PREDICTION_TOKENS its keys and values and
+    the widest moment of a layer (values of `value_bytes`, as `evaluation.memory` counts them), with a chunk of logits.
+
+    The engine makes do with less, by smaller passes.
+    """
     keys_and_values = 2 * shape.layers * shape.key_value_width * value_bytes
-    return weights + PREDICTION_TOKENS * max(keys_and_values, LOGIT_BYTES * shape.vocabulary)
+    widest_moment = value_bytes * (8 * shape.hidden + 3 * shape.inside)
+    return weights + PREDICTION_TOKENS * (keys_and_values + widest_moment) + LOGIT_BYTES * WHOLE_LOGITS
 
 
 def epoch_bytes(parameters: float, precision: str, adapters: float | None = None, merged: bool = False) -> float:

@@ -12,13 +12,12 @@ from importlib.util import find_spec
 import torch
 from transformers import AttentionInterface
 
+from growthpace.models.plain import is_plain
+
 BY_EXAMPLE = "growthpace_by_example"
 """The name under which transformers knows `attend_by_example`."""
 MASKED = "sdpa"
 FLASH = "flash_attention_2"
-PLAIN = frozenset({"llama", "mistral", "qwen2", "qwen3", "olmo2", "phi3", "smollm3", "starcoder2"})
-"""Types of models whose attention is plain: causal, scaled, every layer alike, told of its inputs' `lengths`, and whose
-logits are the vocabulary matrix times the last hidden state. A test packs a small one of each."""
 
 
 def choose_attention(config, precision: str) -> str:
@@ -27,13 +26,6 @@ def choose_attention(config, precision: str) -> str:
     if precision != "fp32" and torch.cuda.is_available() and find_spec("flash_attn"):
         return FLASH
     return BY_EXAMPLE if is_plain(config) else MASKED
-
-
-def is_plain(config) -> bool:
-    """Whether a model is of a type in `PLAIN` and uses no sliding window."""
-    windows = {"sliding_attention", "chunked_attention"} & set(getattr(config, "layer_types", None) or ())
-    sliding = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    return config.model_type in PLAIN and not windows and not sliding
 
 
 @torch.compiler.disable

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-from growthpace.training.attention import BY_EXAMPLE, is_plain
+from growthpace.models.plain import is_plain
+from growthpace.training.attention import BY_EXAMPLE
 
 WHOLE_LOGITS = 2**26
 """Up to so many logits (256 MB in fp32) are computed at once."""
