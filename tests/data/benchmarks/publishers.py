@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from growthpace.data.importers import read_items_of
+from growthpace.data.items import Item, check_unique
 from growthpace.study import BenchmarkItems
 
 ITEMS, EXAMPLES = 20, 3
@@ -218,3 +221,9 @@ def settings(name: str, folder: Path, shots: int = 0, **changes) -> BenchmarkIte
     subjects = json.loads(marker.read_text()) or None
     given = {"importer": "benchmark", "name": name, "folder": folder, "shots": shots, "subjects": subjects}
     return BenchmarkItems(**given | changes)
+
+
+def read(items_settings: BenchmarkItems, left_out: Counter | None = None) -> list[Item]:
+    """A benchmark's items, their ids unique."""
+    read_ = read_items_of(items_settings, items_settings.abilities, left_out=left_out)
+    return check_unique(read_, items_settings.name)
