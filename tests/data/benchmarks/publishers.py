@@ -78,7 +78,11 @@ def agieval(folder: Path) -> list[str]:
     _jsonl(folder / "data/v1/math.jsonl", list(map(free, range(ITEMS))))
     rows = []
     for number in range(EXAMPLES):
-        rows.append([f"sample {number}", repr(row(60 + number)), repr(free(60 + number))])
+        example = row(60 + number)
+        if number == 1:  # as the publisher wrote one of its own
+            options = [f"{letter}. {text}" for letter, text in zip("ABCD", _choice(61)[0], strict=True)]
+            example["options"] = ["\t".join(options)]
+        rows.append([f"sample {number}", repr(example), repr(free(60 + number))])
         rows.append([f"explanation {number}", "因为", "one more"])
     rows += [["sample 3", repr(row(63, ["A", "B"])), ""], ["explanation 3", "", ""]]
     _csv(folder / "data/few_shot_prompts.csv", rows, ["", "gaokao-physics", "math"])

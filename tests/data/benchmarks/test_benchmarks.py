@@ -137,6 +137,7 @@ def test_agieval_keeps_single_answers_and_counts_the_others(tmp_path):
     letter, free = items[0], items[-1]
     assert letter.id == "agieval/gaokao-physics/3"
     assert letter.shots == EXAMPLES  # fewer than asked for: its publisher offers no more
+    assert letter.messages[2].content.endswith("text 30\n61?\nA. 61-w\nB. 61-x\nC. 61-y\nD. 61-z")
     assert letter.messages[-2].content.endswith("text 0\n0?\nA. 0-w\nB. 0-x\nC. 0-y\nD. 0-z")
     assert len({item.group for item in items if item.scorer == "letter"}) == ITEMS / 2
     assert (free.scorer, free.answer, free.group) == ("math", str(ITEMS), "")
