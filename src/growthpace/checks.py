@@ -18,7 +18,7 @@ from growthpace.data.pools import local_inputs, pool_items, suite_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import Grid, Paths
-from growthpace.study import Files, HubDatasetItems, Study
+from growthpace.study import BenchmarkItems, Files, HubDatasetItems, Study
 from growthpace.versions import VERSIONS
 
 
@@ -32,8 +32,14 @@ def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
     for name, model in study.models.items():
         if model.initialise is not None and model.initialise.corpus != "microworld":
             files[f"models.{name}.initialise.corpus"] = model.initialise.corpus
-    missing = [f"{key}: {path}: no such file" for key, found in files.items() for path in found if not path.is_file()]
-    missing += [f"{key}: {folder}: no such folder" for key, folder in _folders(study) if not folder.is_dir()]
+    gone = {folder: f"{key}: {folder}: no such folder" for key, folder in _folders(study) if not folder.is_dir()}
+    missing = [
+        f"{key}: {path}: no such file"
+        for key, found in files.items()
+        for path in found
+        if not path.is_file() and not any(folder in path.parents for folder in gone)  # said once, of the folder
+    ]
+    missing += gone.values()
     if missing:
         raise InputError("\n".join(missing))
     stamps = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for found in files.values() for p in found]
@@ -56,6 +62,8 @@ def _folders(study: Study) -> Iterator[tuple[str, Path]]:
         for name, section in sections.items():
             if isinstance(section.items, HubDatasetItems) and section.items.folder is not None:
                 yield f"{kind}.{name}.items.name", section.items.folder
+            if isinstance(section.items, BenchmarkItems) and section.items.folder is not None:
+                yield f"{kind}.{name}.items.folder", section.items.folder
 
 
 def _corpus_fault(path: Path) -> str | None:
@@ -114,4 +122,4 @@ def _read_everything(study: Study) -> dict[str, Any]:
 
 def _remote(items: Any) -> bool:
     """Whether items must be fetched before they can be looked at."""
-    return isinstance(items, Files | HubDatasetItems) and items.folder is None
+    return isinstance(items, Files | HubDatasetItems | BenchmarkItems) and items.folder is None

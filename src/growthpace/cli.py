@@ -228,11 +228,14 @@ def pool(config: Config, source: str, ability: str):
 def suite(config: Config, name: str):
     """Bring the items of a suite into one form."""
     from growthpace.data.pools import make_suite
+    from growthpace.files import read_metadata
     from growthpace.grid import Grid
 
     study, paths = _open(config)
     Grid(study).require(suite=name)
     report(f"suite {name}: {make_suite(study, name, paths):,} items")
+    for reason, count in read_metadata(paths.suite(name)).get("left_out", {}).items():
+        report(f"suite {name}: {count:,} rows left out, {reason}")
 
 
 @app.command(rich_help_panel=STAGES)

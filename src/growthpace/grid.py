@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, UNTUNED, HubDatasetItems, Items, MicroworldItems, Study
+from growthpace.study import GENERAL, UNTUNED, BenchmarkItems, HubDatasetItems, Items, MicroworldItems, Study
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"
@@ -177,7 +177,7 @@ class Grid:
     def suite_settings(self, suite: str) -> dict[str, Any]:
         """Settings that a suite's items depend on."""
         settings = self.study.suites[suite]
-        abilities = " ".join(settings.abilities or self.study.abilities)
+        abilities = " ".join(settings.measured(self.study.abilities))
         return {
             "code_version": VERSIONS["suite"],
             "abilities": abilities,
@@ -253,7 +253,14 @@ class Grid:
 
     def _items(self, items: Items) -> dict[str, Any]:
         """Settings that items depend on, besides the files they are read from."""
-        return _flat("items", items) | (self._world(items.kind) if isinstance(items, MicroworldItems) else {})
+        flat = _flat("items", items)
+        if isinstance(items, MicroworldItems):
+            flat |= self._world(items.kind)
+        if isinstance(items, BenchmarkItems):
+            from growthpace.data.benchmarks import BENCHMARKS
+
+            flat["benchmark_version"] = BENCHMARKS[items.name].VERSION
+        return flat
 
     def _world(self, use: str) -> dict[str, Any]:
         """The microworld's settings that one use of it depends on."""

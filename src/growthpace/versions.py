@@ -16,7 +16,7 @@ VERSIONS = {
     "prediction": 2,
     "grading": 2,
     "selection": 1,
-    "collect": 1,
+    "collect": 2,
     "fit": 1,
     "compare": 1,
     "advise": 1,

@@ -168,7 +168,7 @@ class Plan:
     def suite_files(self, suite: str) -> list[str]:
         """Local files that a suite is read from."""
         settings = self.study.suites[suite]
-        return _there(local_files(settings.items, settings.abilities or list(self.study.abilities)))
+        return _there(local_files(settings.items, settings.measured(self.study.abilities)))
 
     def model_files(self, model: str) -> list[str]:
         """Local files that a base model is made from; of a hub model the record of what was fetched."""

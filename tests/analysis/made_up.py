@@ -87,7 +87,9 @@ def write_grades(folder, frame: pd.DataFrame, study: str = "made-up", **about) -
         metadata = {key: own[key].iloc[0] for key in CHECKPOINT}
         metadata = {key: value.item() if hasattr(value, "item") else value for key, value in metadata.items()}
         metadata |= {"study": study, "abilities_in_domain": abilities, **about}
-        table = pa.Table.from_pandas(own[GRADES].assign(parsed="A"), preserve_index=False)
+        table = pa.Table.from_pandas(
+            own[[*GRADES, *own.columns.intersection(["subject"])]].assign(parsed="A"), preserve_index=False
+        )
         paths.append(folder / f"{number:04d}.parquet")
         write_table(paths[-1], table, metadata)
     return paths

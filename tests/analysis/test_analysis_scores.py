@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from made_up import item_grades, write_grades
 
-from growthpace.analysis.scores import OVERALL, collect, read_frame, write_frame
+from growthpace.analysis.scores import MACRO, OVERALL, collect, read_frame, write_frame
 from growthpace.errors import InputError
 
 
@@ -113,3 +113,37 @@ def test_analysis_is_light():
     code += "print([m for m in ('torch', 'matplotlib', 'seaborn', 'transformers') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_macro_score_weighs_subjects_equally_with_their_variances(tmp_path, small):
+    plain = collect(write_grades(tmp_path / "plain", small), 0.95)[0]
+    for micro, macro in zip(["score", "standard_error", "low", "high"], MACRO, strict=True):
+        pd.testing.assert_series_equal(plain[micro], plain[macro], check_names=False)  # no subjects: bit for bit
+
+    place = small.groupby(["dataset", "ability"]).cumcount()
+    biology = small["ability"] == "biology"
+    frame = small.assign(subject=np.where(biology, np.where(place < 5, "cells", "genes"), ""))
+    scores, items = collect(write_grades(tmp_path / "subjects", frame), 0.95)
+    assert set(items["subject"]) == {"", "cells", "genes"}
+    pd.testing.assert_frame_equal(scores.drop(columns=MACRO), plain.drop(columns=MACRO))  # micro is as it was
+    for dataset, own in scores.groupby("dataset"):
+        grades = frame[biology & (frame["dataset"] == dataset)].groupby("subject")["grade"]
+        row = own[own["ability"] == "biology"].iloc[0]
+        error = np.sqrt((grades.var() / grades.size()).sum()) / 2
+        assert row["score_macro"] == pytest.approx(grades.mean().mean())
+        assert row["standard_error_macro"] == pytest.approx(error)
+        assert 0 <= row["low_macro"] <= row["score_macro"] <= row["high_macro"] <= 1
+        inside = own[own["in_domain"] & (own["ability"] != OVERALL)]
+        overall = own[own["ability"] == OVERALL].iloc[0]
+        assert overall["score_macro"] == pytest.approx(inside["score_macro"].mean())
+        errors = inside["standard_error_macro"]
+        assert overall["standard_error_macro"] == pytest.approx(np.sqrt((errors**2).sum()) / 4)
+
+
+def test_a_subject_of_one_item_leaves_the_macro_error_unknown(tmp_path):
+    frame = item_grades(models=(("tiny", 1),), sources=(), items=12)
+    frame["subject"] = np.where(frame.groupby("ability").cumcount() == 0, "rare", "common")
+    row = collect(write_grades(tmp_path, frame), 0.95)[0].iloc[0]
+    assert np.isnan(row["standard_error_macro"])
+    assert not np.isnan(row["standard_error"])
+    assert row["high_macro"] - row["low_macro"] > 0.6

@@ -29,6 +29,8 @@ def test_a_sound_item_is_itself():
     check_item(replace(LETTER, messages=(Message("system", "Be kind."), *TURNS)))
     check_item(replace(LETTER, messages=(*TURNS, *TURNS)))
     check_item(replace(LETTER, scorer="none", answer="", candidates=()))
+    check_item(replace(LETTER, messages=(*TURNS, *TURNS), shots=1))
+    check_item(replace(LETTER, scorer="code", candidates=("def f(x):",), tests="assert f(1)"))
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -49,6 +51,9 @@ def test_a_sound_item_is_itself():
     ({"answer": "C"}, "the answer 'C' is not among the candidates ['A', 'B']"),
     ({"candidates": ("A", "B", "B")}, "the candidate 'B' is given twice"),
     ({"candidates": ("A", "B", " ")}, "an empty candidate (3)"),
+    ({"scorer": "code", "candidates": ()}, "the scorer 'code' needs tests, found none"),
+    ({"scorer": "code", "tests": "assert f(1)"}, "the scorer 'code' takes at most one candidate, found 2"),
+    ({"shots": 1}, "1 shots among 2 turns (a shot is two turns, the question and answer last)"),
     ({"scorer": "letters", "answer": "BC"}, "the answer 'BC' has letters that are not among ['A', 'B']"),
 ])  # fmt: skip
 def test_what_is_no_item(changes, message):
@@ -104,6 +109,10 @@ ITEMS = st.builds(
     chance=st.floats(0, 1),
     group=TEXTS,
     origin=TEXTS,
+    references=st.lists(TEXTS, max_size=2).map(tuple),
+    tests=TEXTS,
+    shots=st.integers(0, 9),
+    subject=TEXTS,
 )
 
 

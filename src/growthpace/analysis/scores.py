@@ -1,7 +1,9 @@
 """From grade files to one tidy table of scores, and the item grades that every interval is computed from.
 
-A score is the mean grade of an ability in a suite at a checkpoint, a fraction of 1. Chance stands in a column beside
-it and never in a row of its own, so that no mean can mix the two. By hand:
+A score is the mean grade of an ability in a suite at a checkpoint, a fraction of 1. Every item of an ability weighs the
+same in it (micro); beside it stands the mean in which every subject does (macro), as benchmarks such as MMLU with its
+57 subjects are often reported. Chance stands in a column beside it and never in a row of its own, so that no mean can
+mix the two. By hand:
 
     scores, item_grades = collect(paths, confidence=0.95)
     write_frame("scores.parquet", scores, {"study": "demo"})
@@ -36,6 +38,8 @@ KINDS = ("untuned", "grid", "mix")
 CHECKPOINT = ["model", "parameters", "dataset", "kind", "source", "volume", "seed", "epoch", "selected", "suite"]
 """The columns that name a checkpoint and the suite it answered."""
 GRADES = ["item_id", "ability", "group", "grade", "chance", "cut"]
+MACRO = ["score_macro", "standard_error_macro", "low_macro", "high_macro"]
+"""The columns of the mean over subjects, in the order of `_estimate`."""
 METADATA = ["study", *CHECKPOINT, "abilities_in_domain"]
 
 
@@ -47,11 +51,13 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
 
     scores: the columns of `CHECKPOINT`, then ability, score, standard_error (clustered over groups; NaN for a single
     cluster), low, high (see `score_interval`, at level `confidence`), items, clusters, chance (mean of the items'
-    own; all in [0, 1]), cut (share of items whose prompt was too long and lost tokens at its front), in_domain. A row
-    `overall` is the mean over the study's own abilities and exists only where all of them are there.
+    own; all in [0, 1]), cut (share of items whose prompt was too long and lost tokens at its front), the columns of
+    `MACRO` (the same four for the mean over an ability's subjects, each weighing the same; equal to the former where
+    there is one subject or none), in_domain. A row `overall` is the mean over the study's own abilities and exists only
+    where all of them are there.
 
-    item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, grade, chance, cut, in_domain and
-    abilities_in_study (how many abilities the study has of its own).
+    item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, subject ('' in files of older versions),
+    grade, chance, cut, in_domain and abilities_in_study (how many abilities the study has of its own).
 
     Raises `InputError` for metadata that is missing, files of different studies, one checkpoint given twice, an item
     given twice, and grades or chances that are missing or outside [0, 1].
@@ -95,6 +101,8 @@ def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
     if missing:
         raise InputError(f"{path}: not a grade file, it lacks the columns {', '.join(missing)}")
     frame = table.select(GRADES).to_pandas()
+    subjects = table["subject"].to_pandas().fillna("") if "subject" in table.column_names else ""
+    frame.insert(GRADES.index("group") + 1, "subject", subjects)
     if frame.empty:
         raise InputError(f"{path}: holds no grades")
     for column in ("grade", "chance"):
@@ -135,18 +143,42 @@ def _scores(checkpoint: pd.DataFrame, abilities: list[str], confidence: float):
 
 
 def _score(part: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    """Mean grade over the abilities of `part`, each weighing the same, with its uncertainty."""
+    """Mean grade over the abilities of `part`, each weighing the same, with its uncertainty; micro and macro."""
     sample: Sample = make_sample(part["ability"].to_numpy(), part["group"].to_numpy())
-    grades = part["grade"].to_numpy(float)
-    variances = cluster_variance(sample, grades[:, None])[:, 0]
     score, chance, cut = weighted_mean(sample, part[["grade", "chance", "cut"]].to_numpy(float)).tolist()
-    error = float(np.sqrt(variances.sum()))
-    df = satterthwaite(variances, sample.clusters_by_stratum - 1)
-    low, high = score_interval(score, error, df, sample.clusters, confidence)
+    variances = cluster_variance(sample, part[["grade"]].to_numpy(float))[:, 0]
+    micro = _estimate(score, variances, sample.clusters_by_stratum, confidence)
+    macro = _macro(part, confidence) if part.groupby("ability")["subject"].nunique().max() > 1 else micro
     return {
-        "score": score, "standard_error": error, "low": low, "high": high, "items": len(part),
-        "clusters": sample.clusters, "chance": chance, "cut": cut,
+        **dict(zip(["score", "standard_error", "low", "high"], micro, strict=True)),
+        "items": len(part), "clusters": sample.clusters, "chance": chance, "cut": cut,
+        **dict(zip(MACRO, macro, strict=True)),
     }  # fmt: skip
+
+
+def _macro(part: pd.DataFrame, confidence: float) -> tuple[float, float, float, float]:
+    """The mean over abilities, each weighing the same, of the mean over an ability's subjects, each weighing the same.
+
+    With A abilities, ability a having S_a subjects, and v_s the clustered variance of subject s's mean, its variance is
+    sum_a sum_s v_s / (A S_a)^2: subjects are strata, as abilities are in a micro mean.
+    """
+    scores, variances, clusters = [], [], []
+    for _, own in part.groupby("ability", sort=False):
+        sample = make_sample(own["subject"].to_numpy(), own["group"].to_numpy())
+        scores.append(weighted_mean(sample, own[["grade"]].to_numpy(float))[0])
+        variances.append(cluster_variance(sample, own[["grade"]].to_numpy(float))[:, 0])
+        clusters.append(sample.clusters_by_stratum)
+    joined = np.concatenate(variances) / len(scores) ** 2
+    return _estimate(float(np.mean(scores)), joined, np.concatenate(clusters), confidence)
+
+
+def _estimate(
+    score: float, variances: np.ndarray, clusters: np.ndarray, confidence: float
+) -> tuple[float, float, float, float]:
+    """A score with its standard error, low and high, from the variances and numbers of clusters of its strata."""
+    error = float(np.sqrt(variances.sum()))
+    low, high = score_interval(score, error, satterthwaite(variances, clusters - 1), int(clusters.sum()), confidence)
+    return score, error, low, high
 
 
 def write_frame(path: str | Path, frame: pd.DataFrame, metadata: dict[str, Any]) -> None:

@@ -27,11 +27,13 @@ def pool_items(study: Study, source: str, ability: str) -> list[Item]:
     return check_unique(items, f"sources.{source}, {ability}")
 
 
-def suite_items(study: Study, suite: str) -> list[Item]:
-    """Items of a suite, checked: ids unique, every ability has some, every item can be scored."""
+def suite_items(study: Study, suite: str, left_out: Counter[str] | None = None) -> list[Item]:
+    """Items of a suite, checked: ids unique, every ability has some, every item can be scored. `left_out` counts the
+    rows that a benchmark's rule leaves out, by the reason."""
     settings = study.suites[suite]
-    abilities = settings.abilities or list(study.abilities)
-    items = check_unique(read_items_of(settings.items, abilities, study.microworld), f"suites.{suite}")
+    abilities = settings.measured(study.abilities)
+    read = read_items_of(settings.items, abilities, study.microworld, left_out=left_out)
+    items = check_unique(read, f"suites.{suite}")
     found = Counter(item.ability for item in items)
     for ability in abilities:
         if not found[ability]:
@@ -52,9 +54,11 @@ def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
 
 
 def make_suite(study: Study, suite: str, paths: Paths) -> int:
-    """Writes a suite; returns its number of items."""
-    items = suite_items(study, suite)
-    write_items(paths.suite(suite), items, _metadata(study, "suite", Grid(study).suite_settings(suite)))
+    """Writes a suite; returns its number of items. What a benchmark's rule left out is counted in its metadata."""
+    left_out: Counter[str] = Counter()
+    items = suite_items(study, suite, left_out)
+    metadata = _metadata(study, "suite", Grid(study).suite_settings(suite))
+    write_items(paths.suite(suite), items, metadata | ({"left_out": dict(left_out)} if left_out else {}))
     return len(items)
 
 
@@ -105,5 +109,8 @@ def local_inputs(study: Study) -> dict[str, list[Path]]:
     for name, source in study.sources.items():
         found[f"sources.{name}"] = local_files(source.items, list(study.abilities) if source.labelled else None)
     for name, suite in study.suites.items():
-        found[f"suites.{name}"] = local_files(suite.items, suite.abilities or list(study.abilities))
+        try:
+            found[f"suites.{name}"] = local_files(suite.items, suite.measured(study.abilities))
+        except InputError as error:  # a benchmark that its settings alone show to be wrong
+            raise InputError(f"suites.{name}.items: {error}") from None
     return found

@@ -120,7 +120,7 @@ class Texts:
         """Number of a suite's items; None while it is not known."""
         if asked := self.suite(name):
             return asked.items
-        abilities = self.study.suites[name].abilities or self.study.abilities
+        abilities = self.study.suites[name].measured(self.study.abilities)
         sizes = [self._checked.get(f"suites.{name}/{ability}") for ability in abilities]
         return None if None in sizes else sum(sizes)
 

@@ -22,6 +22,8 @@ from growthpace.study.evaluation import Analysis, Figures, Palette, Selection, S
 from growthpace.study.faults import faults_between_sections, faults_of_folders
 from growthpace.study.items import (
     AlpacaItems,
+    Benchmark,
+    BenchmarkItems,
     ChatItems,
     DoitItems,
     Files,
@@ -113,6 +115,8 @@ __all__ = [
     "UNTUNED",
     "AlpacaItems",
     "Analysis",
+    "Benchmark",
+    "BenchmarkItems",
     "ChatItems",
     "DoitItems",
     "Figures",

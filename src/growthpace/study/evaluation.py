@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from growthpace.study.basics import Abilities, Count, Epochs, Name, Positive, Strict
-from growthpace.study.items import Items
+from growthpace.study.items import BenchmarkItems, Items
 
 # Known here, so that a misspelt palette is found before the first job and not by the last. seaborn's names.
 Palette = Literal[
@@ -21,7 +21,8 @@ class Suite(Strict):
 
     items: Items
     abilities: Abilities | None = None
-    """What its files are keyed by; the study's abilities when absent. Others are out of domain."""
+    """What its files are keyed by; the study's abilities when absent. Others are out of domain. For a benchmark the one
+    ability that it measures; its own name when absent."""
     epochs: Literal["all", "selectable", "selected"] | Epochs
     """Which checkpoints it is evaluated at: every epoch, those selection may choose, the chosen one, or these."""
     max_new_tokens: Count
@@ -38,6 +39,12 @@ class Suite(Strict):
         if self.generation == "vllm" and self.answers == "both":
             raise ValueError("generation: vllm leaves no memory to score with at the same time (allowed: transformers)")
         return self
+
+    def measured(self, abilities: list[str]) -> list[str]:
+        """The abilities that it measures, given the study's own."""
+        if self.abilities is not None:
+            return list(self.abilities)
+        return self.items.abilities if isinstance(self.items, BenchmarkItems) else list(abilities)
 
 
 class Selection(Strict):

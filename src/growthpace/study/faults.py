@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from growthpace.study import Mix, Source, Study
+    from growthpace.study import Mix, Source, Study, Suite
 
 FOR_TRAINING = {True: "curated", False: "synthetic"}
 """The microworld's items to train on, by whether the source is labelled."""
@@ -80,6 +80,8 @@ def _source(study: Study, name: str, source: Source) -> Iterator[str]:
     key = f"sources.{name}"
     yield from _unknown(f"{key}.models", source.models, study.models, "model")
     yield from _items(f"{key}.items", source.items, study.abilities if source.labelled else None)
+    if source.items.importer == "benchmark":
+        yield f"{key}.items.importer: benchmark, but its items are there to test with (allowed: a suite)"
     if source.items.importer == "microworld" and source.items.kind != FOR_TRAINING[source.labelled]:
         yield (
             f"{key}.items.kind: {source.items.kind!r} cannot be trained on here "
@@ -151,7 +153,9 @@ def _epochs(study: Study) -> Iterator[str]:
 def _suites(study: Study) -> Iterator[str]:
     for name, suite in study.suites.items():
         key = f"suites.{name}"
-        yield from _items(f"{key}.items", suite.items, suite.abilities or study.abilities)
+        yield from _items(f"{key}.items", suite.items, suite.measured(study.abilities))
+        if suite.items.importer == "benchmark" and suite.abilities is not None:
+            yield from _benchmark_abilities(key, suite)
         if suite.items.importer == "microworld" and suite.items.kind in FOR_TRAINING.values():
             yield (
                 f"{key}.items.kind: {suite.items.kind!r} are items to train on (allowed: valid, test, out_of_domain)"
@@ -168,6 +172,17 @@ def _suites(study: Study) -> Iterator[str]:
         yield (
             f"analysis.suite: epochs are selected on {study.analysis.suite!r}, so its scores would be too good "
             f"(allowed: {others})"
+        )
+
+
+def _benchmark_abilities(key: str, suite: Suite) -> Iterator[str]:
+    """Faults of abilities that are given to a benchmark's suite."""
+    if isinstance(suite.items.subjects, dict):
+        yield f"{key}.abilities: would have no effect, items.subjects names the abilities"
+    elif len(suite.abilities) > 1:
+        yield (
+            f"{key}.abilities: {len(suite.abilities)} given, but a benchmark measures one ability "
+            "(allowed: one, or items.subjects with abilities as keys)"
         )
 
 
@@ -189,7 +204,7 @@ def _items(key: str, items: Any, abilities: list[str] | None) -> Iterator[str]:
             yield f"{key}.columns: ability missing (allowed: the column of a labelled source that holds the ability)"
         if abilities is None and "ability" in items.columns:
             yield f"{key}.columns.ability: would have no effect, the source is not labelled"
-    if items.importer in ("hub_dataset", "microworld"):
+    if items.importer in ("hub_dataset", "benchmark", "microworld"):
         return
     if isinstance(items.files, dict):
         if abilities is None:

@@ -1,13 +1,13 @@
-"""Where items come from: files, datasets of the hub, the microworld."""
+"""Where items come from: files, datasets of the hub, benchmarks, the microworld."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from growthpace.study.basics import Ability, Count, FileNames, LocalPath, Share, Strict, exactly_one
+from growthpace.study.basics import Ability, Count, FileNames, LocalPath, Share, Strict, distinct, exactly_one
 
 
 class Files(Strict):
@@ -92,8 +92,52 @@ class MicroworldItems(Strict):
     kind: Literal["curated", "synthetic", "valid", "test", "out_of_domain"]
 
 
+Benchmark = Literal[
+    "agieval", "bbh", "c3", "ceval", "cmmlu", "dream", "gsm8k", "hendrycks_math", "human_eval", "logiqa2", "mbpp",
+    "mmlu", "mt_bench",
+]  # fmt: skip
+"""The registry of benchmarks: `data/benchmarks/` has a module of each name (docs/benchmarks.md says how to add one)."""
+
+Subjects = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
+
+
+class BenchmarkItems(Strict):
+    """The test items of a public benchmark in its publisher's own files, zero- or few-shot, as chat turns."""
+
+    importer: Literal["benchmark"]
+    name: Benchmark
+    folder: LocalPath | None = None
+    """Local folder with the publisher's layout; it may be any folder along the publisher's paths."""
+    hub: str | None = None
+    """Dataset repository on the hub that holds the publisher's files; may be absent where the benchmark has a default
+    repository."""
+    revision: str | None = None
+    """Commit, tag or branch of the repository."""
+    shots: Annotated[int, Field(ge=0)] = 0
+    """Worked examples in front of every question, taken from the publisher's own."""
+    subjects: Subjects | dict[Ability, Subjects] | None = None
+    """Which parts of the benchmark, or groups of them: all when absent; with abilities as keys each part counts as that
+    ability."""
+
+    @model_validator(mode="after")
+    def _one_place(self):
+        if self.folder is not None and self.hub is not None:
+            raise ValueError("found folder and hub, allowed: one of them")
+        if self.folder is not None and self.revision is not None:
+            raise ValueError(f"revision {self.revision!r} would have no effect: it goes with hub, not with folder")
+        if isinstance(self.subjects, dict) and not self.subjects:
+            raise ValueError("subjects: empty (allowed: a list, abilities with a list each, or no such key)")
+        return self
+
+    @property
+    def abilities(self) -> list[str]:
+        """What it measures by itself: the abilities that `subjects` names, else one, called as the benchmark."""
+        return list(self.subjects) if isinstance(self.subjects, dict) else [self.name]
+
+
 Items = Annotated[
-    DoitItems | AlpacaItems | ChatItems | HubDatasetItems | MicroworldItems, Field(discriminator="importer")
+    DoitItems | AlpacaItems | ChatItems | HubDatasetItems | BenchmarkItems | MicroworldItems,
+    Field(discriminator="importer"),
 ]
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from growthpace.data.importers import microworld as generated
 from growthpace.data.importers.records import identified
 from growthpace.data.items import Item, check_item
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, Files, HubDatasetItems, Items, Microworld, MicroworldItems
+from growthpace.study import GENERAL, BenchmarkItems, Files, HubDatasetItems, Items, Microworld, MicroworldItems
 
 FILE_IMPORTERS = {"doit": doit.read, "alpaca": alpaca.read, "chat": chat.read}
 """Formats of files: importer name in the study to its reader."""
@@ -26,18 +27,24 @@ def read_items_of(
     abilities: list[str] | None,
     microworld: Microworld | None = None,
     local: Callable[[str], Path] | None = None,
+    left_out: Counter[str] | None = None,
 ) -> Iterator[Item]:
     """The items that a source or a suite names, each checked, ability by ability and in file order.
 
     `abilities`: those wanted, all or some of the study's; None for a source that is not labelled, whose items get the
     ability `GENERAL`. `microworld`: the study's, for items of the microworld. `local`: gives the local path
     of a file by its name in the study, instead of its folder or the hub. Ids are the publisher's where there are any,
-    else made of the content; that they are unique is for the caller to check (`items.check_unique`).
+    else made of the content; that they are unique is for the caller to check (`items.check_unique`). `left_out` counts
+    the rows that a benchmark's rule leaves out, by the reason.
 
     Raises `InputError`, with file and line, for anything that cannot be read or is no item.
     """
     if isinstance(items_settings, MicroworldItems):
         yield from map(check_item, generated.read(items_settings, abilities, microworld))
+    elif isinstance(items_settings, BenchmarkItems):
+        from growthpace.data.benchmarks import read_benchmark  # its modules read with this package's records
+
+        yield from read_benchmark(items_settings, abilities, _downloaded, left_out)
     elif isinstance(items_settings, HubDatasetItems):
         yield from map(check_item, identified(hub_dataset.read(items_settings, abilities)))
     else:
@@ -46,6 +53,10 @@ def read_items_of(
 
 def local_files(items_settings: Items, abilities: list[str] | None) -> list[Path]:
     """The local files that reading will open, whether or not they exist; none for the hub and the microworld."""
+    if isinstance(items_settings, BenchmarkItems):
+        from growthpace.data.benchmarks import benchmark_files
+
+        return benchmark_files(items_settings, abilities)
     if isinstance(items_settings, Files):
         if items_settings.folder is None:
             return []
@@ -82,7 +93,7 @@ def _from_files(settings: Files, abilities: list[str] | None, local: Callable[[s
         elif settings.folder is not None:
             path = settings.folder / name
         else:
-            path = _downloaded(settings, name)
+            path = _downloaded(settings.hub, name, settings.revision)
         for item in read(path, name, ability, labelled=abilities is not None):
             try:
                 check_item(item)
@@ -91,16 +102,16 @@ def _from_files(settings: Files, abilities: list[str] | None, local: Callable[[s
             yield item
 
 
-def _downloaded(settings: Files, name: str) -> Path:
+def _downloaded(repository: str, name: str, revision: str | None) -> Path:
     """A file of a dataset repository, from the hub or its cache."""
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(settings.hub, name, repo_type="dataset", revision=settings.revision))
+        return Path(hf_hub_download(repository, name, repo_type="dataset", revision=revision))
     except Exception as error:  # the hub raises its own errors, the cache's and the network's
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        at = f" at {settings.revision}" if settings.revision else ""
+        at = f" at {revision}" if revision else ""
         raise InputError(
-            f"{settings.hub}{at}: cannot get the file {name!r} from the hub: {reason} "
+            f"{repository}{at}: cannot get the file {name!r} from the hub: {reason} "
             "(without a network, download the repository elsewhere and give its folder with `folder:`)"
         ) from error

@@ -6,7 +6,10 @@ raise `InputError` as `file:line: what is wrong`.
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,19 +74,20 @@ def _shortened(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def read_records(path: str | Path, name: str | None = None) -> Iterator[Record]:
-    """The objects of a JSON-lines file, one at a time, or of a file that is one JSON array.
+def read_records(path: str | Path, name: str | None = None, kind: type = dict) -> Iterator[Record]:
+    """The objects of a JSON-lines file, one at a time, or of a file that is one JSON array; with `kind` list the lists,
+    each as {"entry": list}. A file called `.gz` is decompressed.
 
     Blank lines are skipped and a UTF-8 byte order mark is tolerated. Raises `InputError` for a file that is missing,
-    empty, not UTF-8 (naming the line) or not JSON, and for a record that is not an object.
+    empty, not UTF-8 (naming the line) or not JSON, and for a record that is not of its kind.
     """
     path = Path(path)
     name = str(path) if name is None else name
-    for line, content in numbered_objects(path):
-        yield Record(content, path, name, line)
+    for line, content in numbered_objects(path, kind):
+        yield Record(content if kind is dict else {"entry": content}, path, name, line)
 
 
-def numbered_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def numbered_objects(path: Path, kind: type = dict) -> Iterator[tuple[int, Any]]:
     """(line, object) pairs of a file; see `read_records`."""
     found = False
     with _opened(path) as handle:
@@ -94,15 +98,15 @@ def numbered_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not text:
                 continue
             if not found and text.startswith("["):
-                yield from _array(_decoded(raw, path, number), handle, path, number)
+                yield from _array(_decoded(raw, path, number), handle, path, number, kind)
                 return
             found = True
             try:
                 content = json.loads(text, parse_constant=_no_constant)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}:{number}: not a JSON object on one line ({_reason(error)})") from None
-            if not isinstance(content, dict):
-                raise InputError(f"{path}:{number}: expected an object, found {_shortened(content)}")
+            if not isinstance(content, kind):
+                raise InputError(f"{path}:{number}: expected {_KINDS[kind]}, found {_shortened(content)}")
             yield number, content
     if not found:
         raise InputError(f"{path}: empty, it holds no records")
@@ -110,11 +114,15 @@ def numbered_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _opened(path: Path) -> BinaryIO:
     try:
+        if path.suffix == ".gz":
+            return io.BytesIO(gzip.decompress(path.read_bytes()))
         return open(path, "rb")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a file") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not a whole gzip file ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
@@ -136,8 +144,8 @@ def _reason(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _array(first: str, handle: BinaryIO, path: Path, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON array that begins in the line `first`; the rest is still in `handle`.
+def _array(first: str, handle: BinaryIO, path: Path, number: int, kind: type) -> Iterator[tuple[int, Any]]:
+    """The objects (or lists, by `kind`) of a JSON array that begins in the line `first`; the rest is still in `handle`.
 
     Read whole, but decoded element by element, so that each has its line and a fault is named where it stands.
     """
@@ -172,8 +180,8 @@ def _array(first: str, handle: BinaryIO, path: Path, number: int) -> Iterator[tu
             raise fault(error.pos, f"malformed JSON ({error.msg}, column {error.colno})") from None
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}:{start}: malformed JSON ({_reason(error)})") from None
-        if not isinstance(content, dict):
-            raise InputError(f"{path}:{start}: expected an object, found {_shortened(content)}")
+        if not isinstance(content, kind):
+            raise InputError(f"{path}:{start}: expected {_KINDS[kind]}, found {_shortened(content)}")
         yield start, content
         found = True
         position = skipped(position)
