@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from bubblewrap import need_bubblewrap
-from hostile import CHEATS, ESCAPES, TESTS, escape
+from cheats import CHEATS, TESTS
+from escapes import ESCAPES, escape
 
 from growthpace.errors import InputError
 from growthpace.evaluation import sandbox
@@ -161,7 +162,11 @@ def _state(pid: int) -> str:
          "try:\n    f()\nexcept ValueError:\n    pass\nelse:\n    assert False"),
         ("class Node:\n    def __init__(self, v): self.v, self.left = v, None\n"
          "def depth(n): return 0 if n is None else 1 + depth(n.left)",
-         "root = Node(1)\nroot.left = Node(2)\nassert root.left.v == 2\nassert depth(root) == 2\nassert root.left is root.left"),
+         "root = Node(1)\nroot.left = Node(2)\nassert root.left.v == 2\nassert depth(root) == 2\n"
+         "assert root.left is root.left"),
+        ("def total(n):\n    if n.v > 1: n.v = 1\n    return n.v + n.more(1)",
+         "class N:\n    def __init__(self, v): self.v = v\n    def more(self, x): return self.v + x\nn = N(5)\n"
+         "assert total(n) == 3\nassert n.v == 1"),
         ("class Stack:\n    def __init__(self): self.items = []\n    def push(self, x): self.items.append(x)\n"
          "    def __len__(self): return len(self.items)\n    def __getitem__(self, i): return self.items[i]",
          "s = Stack()\nassert not s\ns.push('a')\nassert len(s) == 1 and s[0] == 'a' and s.items == ['a']"),
@@ -180,7 +185,8 @@ def _state(pid: int) -> str:
          "assert f(*everything, key=everything) == (tuple(everything), {'key': everything})"),
         ("import math\ndef f(x): return math.sqrt(x)", "assert math.isclose(f(4), 2)"),
         ("def sum(a, b): return a + b", "assert sum(1, 2) == 3"),
-        ("import random\nvalue = random.random()\ndef f(): return value", "import random\nrandom.seed(0)\nassert f() == random.random()"),
+        ("import random\nvalue = random.random()\ndef f(): return value",
+         "import random\nrandom.seed(0)\nassert f() == random.random()"),
         ("def f(): return {'b', 'a', 'c', 'd'}", "assert f() == {'a', 'b', 'c', 'd'}"),
         ("def f(x): return input()", "try:\n    f(1)\nexcept EOFError:\n    pass"),
         ("import threading\ndef f(): return threading.current_thread().name", "assert f() == 'MainThread'"),
@@ -201,8 +207,12 @@ def test_what_honest_programs_do(program, tests):
         ("def f(): raise KeyError('k')", "f()", "KeyError"),
         ("class E:\n    __eq__ = lambda s, o: True\ndef f(): return E()", "assert f() == 2", "AssertionError"),
         ("class f:\n    startswith = lambda *a: True", "assert f().startswith('x')", "AttributeError"),
-        ("import math\nmath.isclose = lambda *a: True\ndef f(): return 0", "assert math.isclose(f(), 2)", "AssertionError"),
-        ("class math:\n    isclose = lambda *a: True\ndef f(): return 0", "assert math.isclose(f(), 2)", "AssertionError"),
+        ("import math\nmath.isclose = lambda *a: True\ndef f(): return 0", "assert math.isclose(f(), 2)",
+         "AssertionError"),
+        ("class math:\n    isclose = lambda *a: True\ndef f(): return 0", "assert math.isclose(f(), 2)",
+         "AssertionError"),
+        ("def f(n): return n.more.__globals__['x']", "x = 2\nclass N:\n    def more(self): pass\nassert f(N()) == 2",
+         "AttributeError"),
         ("def f(): return 1\nimport os\nos._exit(0)", "f()", "Broken: the program ended"),
         ("import time\ntime.sleep(99)", "f()", "not done after"),
         ("def f(): return 1", "f()\nraise SystemExit(0)", "SystemExit: 0"),

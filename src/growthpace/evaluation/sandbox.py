@@ -99,15 +99,17 @@ def check_works() -> None:
 
 
 def sandboxed(script: str, arguments: Sequence[str], filter_descriptor: int, limits: Limits) -> list[str]:
-    """The command that runs a script of `INSIDE` in a sandbox, with the filter of system calls read from a descriptor."""
+    """The command that runs a script of `INSIDE` in a sandbox; the filter of system calls is read from a descriptor."""
     python = Path(os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable))
     needed = [os.path.realpath(sys.base_prefix), *_LIBRARIES, str(python.parent.parent / "lib"), str(python)]
+    # As process 1, so that there is no other: bubblewrap's own has no filter and no limits, and could be written into.
     command = [
-        find_bubblewrap(), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-        "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--seccomp", str(filter_descriptor),
+        find_bubblewrap(), "--as-pid-1", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session",
+        "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox",
+        "--seccomp", str(filter_descriptor),
     ]  # fmt: skip
-    # First, since Python may lie below one of them.
-    command += ["--proc", "/proc", "--dev", "/dev", "--size", str(limits.disk_bytes), "--tmpfs", "/tmp"]
+    # First, since Python may lie below one of them. No /proc: Python does without, and much has got out through it.
+    command += ["--dev", "/dev", "--size", str(limits.disk_bytes), "--tmpfs", "/tmp"]
     shown: list[str] = []
     for path in needed:
         if any(path == other or path.startswith(other + "/") for other in shown):
@@ -200,8 +202,8 @@ def _does_not_start(said: str) -> str:
     said = " ".join(line for line in said.splitlines() if line.strip())
     if "namespace" in said or "Operation not permitted" in said or "Permission denied" in said:
         message += (
-            " (user namespaces are forbidden on this machine: grade on another node, or ask your administrator to allow "
-            "them, such as by user.max_user_namespaces, kernel.unprivileged_userns_clone or an AppArmor profile for bwrap)"
+            " (user namespaces are forbidden on this machine: grade on another node, or ask your administrator to "
+            "allow them: user.max_user_namespaces, kernel.unprivileged_userns_clone, an AppArmor profile for bwrap)"
         )
     elif "nknown option" in said:
         message += " (it is too old: version 0.8 or newer is needed)"

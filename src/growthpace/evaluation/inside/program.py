@@ -13,13 +13,19 @@ import wire
 
 
 class Theirs:
-    """A function of the tests that the program may call."""
+    """Something of the tests that they gave to the program: a function to call, an object with attributes."""
 
     def __init__(self, number):
-        self._number = number
+        object.__setattr__(self, "_number", number)
 
     def __call__(self, *arguments, **named):
         return ask({"number": self._number, "arguments": values.write(arguments), "named": values.write(named)})
+
+    def __getattr__(self, name):
+        return ask({"number": self._number, "get": name})
+
+    def __setattr__(self, name, value):
+        ask({"number": self._number, "set": name, "value": values.write(value)})
 
 
 def compiled(programs):

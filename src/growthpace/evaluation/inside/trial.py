@@ -19,6 +19,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import wire
 
+TESTS = "__tests__"
+"""Name of the module that the tests are."""
+
 
 class Theirs:
     """Something of the program that is no plain data: a function, a class, an object.
@@ -127,13 +130,22 @@ def ask(operation, *parts, stops=False):
 
 
 def _called_back(message):
-    """Calls a function that the tests gave to the program."""
+    """Calls a function that the tests gave to the program, or uses an attribute of an object that they gave to it."""
     if not isinstance(message, dict):
         raise wire.Broken("a call of no known kind")
-    function = values.read(["yours", message.get("number")])
-    arguments, named = values.read(message.get("arguments")), values.read(message.get("named"))
+    given = values.read(["yours", message.get("number")])
+    name = message.get("get", message.get("set"))
     try:
-        answer = {"value": values.write(function(*arguments, **named))}
+        if name is None:
+            result = given(*values.read(message.get("arguments")), **values.read(message.get("named")))
+        elif type(given).__module__ != TESTS or type(name) is not str or name.startswith("_"):
+            # Only what a class of the tests shows: behind an underscore lies all that they hold.
+            raise AttributeError(f"{type(given).__name__} object has no attribute {name!r}")
+        elif "get" in message:
+            result = getattr(given, name)
+        else:
+            result = setattr(given, name, values.read(message.get("value")))
+        answer = {"value": values.write(result)}
     except Exception as error:
         answer = wire.error_message(error)
     pipes.send(answer)
@@ -182,7 +194,7 @@ def run_beginning(beginning, namespace):
 def run_tests(task):
     """Runs the tests to their end. What they use and do not define comes from the beginning, from Python, and only then
     from the program, so that a program cannot put its own `abs` or `math` in the place of Python's."""
-    namespace = {"__name__": "__tests__"}
+    namespace = {"__name__": TESTS}
     needed, looked_into = names_needed(task["tests"])
     classes_of_tests.update(name for name in needed if name[0].isupper())
     left = run_beginning(task["beginning"], namespace) if task["beginning"].strip() else ""

@@ -23,9 +23,13 @@ VERSION = 1
 NEEDS = "generation"
 END_OF_TURN = False
 
-_BLOCK = re.compile(r"^[ \t]*(?P<fence>```+|~~~+)[^\n`]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)|\Z)", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^[ \t]*(?P<fence>```+|~~~+)[^\n`]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)|\Z)", re.MULTILINE | re.DOTALL
+)
 _DEFINED = re.compile(r"^(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
-_CODE = re.compile(r"^(?:async[ \t]+def[ \t]|def[ \t]|class[ \t]|from[ \t]+[\w.]+[ \t]+import\b|import[ \t]+\w|@\w)", re.MULTILINE)
+_CODE = re.compile(
+    r"^(?:async[ \t]+def[ \t]|def[ \t]|class[ \t]|from[ \t]+[\w.]+[ \t]+import\b|import[ \t]+\w|@\w)", re.MULTILINE
+)
 _LONGEST = 100_000
 """Characters of an answer that are looked at."""
 
