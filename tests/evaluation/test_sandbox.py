@@ -213,7 +213,7 @@ def test_what_honest_programs_do(program, tests):
          "AssertionError"),
         ("def f(n): return n.more.__globals__['x']", "x = 2\nclass N:\n    def more(self): pass\nassert f(N()) == 2",
          "AttributeError"),
-        ("def f(): return 1\nimport os\nos._exit(0)", "f()", "Broken: the program ended"),
+        ("def f(): return 1\nimport os\nos._exit(0)", "f()", "the program ended"),
         ("import time\ntime.sleep(99)", "f()", "not done after"),
         ("def f(): return 1", "f()\nraise SystemExit(0)", "SystemExit: 0"),
     ],

@@ -30,6 +30,17 @@ class Suite(Strict):
     """How items with options (scorers letter, true_false) are answered: by the log-probabilities of the options as they
     are encoded in training, by generated text, or both ways, where the log-probabilities make the grade and what the
     text would have been worth stands beside it."""
+    paper_compatible: bool = False
+    """Grades as the paper's released code did, faults and all (docs/scorers.md), so that old numbers can be compared.
+    Goes with `answers: both`: it read letters from texts, and from log-probabilities where a text was longer."""
+
+    @model_validator(mode="after")
+    def _answers(self):
+        if self.paper_compatible and self.answers != "both":
+            raise ValueError(
+                f"paper_compatible needs texts and log-probabilities, but answers: {self.answers} (allowed: both)"
+            )
+        return self
 
 
 class Selection(Strict):

@@ -218,7 +218,7 @@ def said(error):
         text = " ".join(str(error).split())
     except BaseException:
         text = ""
-    return f"{type(error).__name__}: {text}"[:200].rstrip(": ")
+    return text if isinstance(error, wire.Broken) else f"{type(error).__name__}: {text}"[:200].rstrip(": ")
 
 
 def finish(passed, reason, chosen):
