@@ -12,6 +12,7 @@ from scoring import LETTERS, make_item, said, scored
 
 from growthpace.evaluation import mathematics, paper_math, paper_rules
 from growthpace.evaluation.answer_text import normalise_exact, normalise_phrase, plain
+from growthpace.evaluation.inside import wire
 from growthpace.evaluation.scorers import SCORERS, code, math
 
 TEXTS = 100_000
@@ -163,3 +164,64 @@ def test_no_text_breaks_the_comparison_of_expressions(reference):
     for text in texts(f"math {reference}", COMPARED):
         result = SCORERS["math"].grade(item, said(text))
         assert result.grade in (0.0, 1.0)
+
+
+KINDS = [
+    "text", "int", "float", "complex", "bytes", "bytearray", "list", "tuple", "set", "frozenset", "dict", "range",
+    "slice", "type", "ellipsis", "as_text", "Decimal", "Fraction", "date", "yours", "mine", "x",
+]  # fmt: skip
+LEAVES = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    3,
+    1.5,
+    1e308,
+    "",
+    "ff",
+    "-1",
+    "nan",
+    "0x1p9999",
+    "1e5",
+    "int",
+    "eval",
+    "2020-01-01",
+]
+
+
+def message(generator, depth=0):
+    """Something that a program may send for a value, mostly nonsense."""
+    if depth > 4 or generator.random() < 0.3:
+        return generator.choice(LEAVES)
+    parts = [message(generator, depth + 1) for _ in range(generator.randint(0, 3))]
+    chosen = generator.random()
+    if chosen < 0.75:
+        return [generator.choice(KINDS), *parts]
+    return parts if chosen < 0.95 else {generator.choice(KINDS): parts}
+
+
+def test_no_message_breaks_the_sandboxes_wire():
+    generator = random.Random(0)
+    values = wire.Values(lambda *described: described, lambda value: None)
+    read = 0
+    for _ in range(TEXTS):
+        data = message(generator)
+        try:
+            values.read(data)
+            read += 1
+        except wire.Broken:
+            pass
+        except Exception as error:
+            raise AssertionError(f"{data!r}") from error
+    assert read > TEXTS / 20
+
+
+def test_what_crosses_the_wire_comes_back():
+    generator = random.Random(0)
+    values = wire.Values(lambda *described: described, lambda value: None)
+    for text in texts("wire", 20_000):
+        whole = [text, text.encode(), len(text), -(7 ** len(text)), {text: (1.5, None)}, {text}, range(len(text))]
+        value = generator.choice([whole, tuple(whole), {"k": whole}, *whole])
+        assert values.read(values.write(value)) == value

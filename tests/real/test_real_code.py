@@ -4,8 +4,8 @@ import gzip
 import json
 
 import pytest
-from bubblewrap import need_bubblewrap
 
+from bubblewrap import need_bubblewrap
 from growthpace.evaluation.sandbox import try_out
 from growthpace.evaluation.scorers.code import programs_of
 

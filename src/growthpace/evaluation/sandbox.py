@@ -40,9 +40,9 @@ _PYTHON = ("-s", "-S", "-P", "-B")  # no site packages, no folder of the script'
 class Limits:
     """What each of the two sandboxes may use."""
 
-    cpu_seconds: int = 5
+    cpu_seconds: int = 15
     """Processor time. It decides, so that a busy machine does not change a grade."""
-    wall_seconds: float = 30.0
+    wall_seconds: float = 90.0
     """Time until both are ended, for programs that sleep."""
     memory_bytes: int = 512 << 20
     """Address space of the one process that it has."""
