@@ -207,6 +207,10 @@ def test_what_changes_no_result_changes_no_settings(path, value):
     assert affected(path, value) == set()
 
 
+def test_grading_as_the_papers_code_did_changes_grades_and_nothing_else():
+    assert affected("suites.test.paper_compatible", True, changed("suites.test.answers", "both")) == {"grade"}
+
+
 @pytest.mark.parametrize(("path", "value"), [
     ("training.learning_rate", 2e-3),
     ("training.learning_rate_floor", 0.0),

@@ -380,9 +380,12 @@ def grade(config: Config, name: RunName, suite: str, epoch: str):
 
     study, paths = _open(config)
     check_spec(study, paths, "grade", "")
-    found, at = Grid(study).run(name), _epoch(epoch)
+    grid, at = Grid(study), _epoch(epoch)
+    found = grid.run(name)
+    grid.require(suite=suite)
     metadata = grade_metadata(study, found, suite, at, paths)
-    grade_file(paths.suite(suite), paths.prediction(found, suite, at), paths.grades(found, suite, at), metadata)
+    predictions, grades = paths.prediction(found, suite, at), paths.grades(found, suite, at)
+    grade_file(paths.suite(suite), predictions, grades, metadata, study.suites[suite].paper_compatible)
 
 
 @app.command(rich_help_panel=STAGES)

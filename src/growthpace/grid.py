@@ -245,11 +245,15 @@ class Grid:
         }
 
     def grading_settings(self) -> dict[str, Any]:
-        """Settings that grades depend on: the version of every scorer."""
+        """Settings that grades depend on: every scorer's version, and the suites graded as the paper's code did."""
+        from growthpace.evaluation.paper_rules import VERSION as PAPER_RULES
         from growthpace.evaluation.scorers import VERSIONS as SCORER_VERSIONS
 
-        scorers = {f"scorer_{name}": version for name, version in SCORER_VERSIONS.items()}
-        return {"grading_version": VERSIONS["grading"], **scorers}
+        settings = {f"scorer_{name}": version for name, version in SCORER_VERSIONS.items()}
+        suites = [name for name, suite in self.study.suites.items() if suite.paper_compatible]
+        if suites:
+            settings |= {"paper_compatible": " ".join(suites), "paper_rules_version": PAPER_RULES}
+        return {"grading_version": VERSIONS["grading"], **settings}
 
     def _items(self, items: Items) -> dict[str, Any]:
         """Settings that items depend on, besides the files they are read from."""

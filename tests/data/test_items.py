@@ -52,7 +52,7 @@ def test_a_sound_item_is_itself():
     ({"candidates": ("A", "B", "B")}, "the candidate 'B' is given twice"),
     ({"candidates": ("A", "B", " ")}, "an empty candidate (3)"),
     ({"scorer": "code", "candidates": ()}, "the scorer 'code' needs tests, found none"),
-    ({"scorer": "code", "tests": "assert f(1)"}, "the scorer 'code' takes at most one candidate, found 2"),
+    ({"scorer": "code", "tests": "assert f(1)"}, "2 candidates (allowed for code: at most one"),
     ({"shots": 1}, "1 shots among 2 turns (a shot is two turns, the question and answer last)"),
     ({"scorer": "letters", "answer": "BC"}, "the answer 'BC' has letters that are not among ['A', 'B']"),
 ])  # fmt: skip

@@ -2,13 +2,14 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from scoring import make_item, said, scored
 
 from growthpace.data.items import write_items
 from growthpace.errors import InputError
-from growthpace.evaluation import grading
+from growthpace.evaluation import grading, paper_rules
 from growthpace.evaluation.predictions import Prediction, read_predictions, write_predictions
 from growthpace.evaluation.scorers import SCORERS, VERSIONS
 from growthpace.files import read_metadata
@@ -21,6 +22,7 @@ ITEMS = [
     make_item("cloze", "李白", id="five"),
     make_item("perplexity", "x", "xyz", id="six"),
     make_item("exact_match", "red", chance=0.5, id="seven"),
+    make_item("token_f1", "the red house", id="eight"),
 ]
 PREDICTIONS = [
     scored(-3.0, -1.0, -2.0, -4.0, id="one"),
@@ -30,6 +32,7 @@ PREDICTIONS = [
     said("答案：李白", id="five"),
     Prediction("six", None, None, (-4.0, -4.0, -9.0), (4, 2, 3), 100, 0, 7, "f" * 16),
     said("Blue.", id="seven"),
+    said("A red door.", id="eight"),
 ]
 
 
@@ -37,10 +40,11 @@ def test_rows_follow_the_items():
     table = grading.grade_predictions(ITEMS, reversed(PREDICTIONS))
     assert table.schema == grading.SCHEMA
     assert table.column("item_id").to_pylist() == [item.id for item in ITEMS]
-    assert table.column("grade").to_pylist() == [1, 0, 1, 1, 1, 1, 0]
-    assert table.column("chance").to_pylist() == [1 / 4, 1 / 2, 0, 1 / 31, 0, 1 / 3, 1 / 2]
-    assert table.column("parsed").to_pylist() == ["B", "", r"2\sqrt{3}", "AC", "李白", "0 (margin 1.000)", "blue"]
-    assert table.column("cut").to_pylist() == [False] * 5 + [True, False]
+    assert table.column("grade").to_pylist() == [1, 0, 1, 1, 1, 1, 0, 0.5]
+    assert table.column("chance").to_pylist() == [1 / 4, 1 / 2, 0, 1 / 31, 0, 1 / 3, 1 / 2, 0]
+    parsed = ["B", "", r"2\sqrt{3}", "AC", "李白", "0 (margin 1.000)", "blue", "red door"]
+    assert table.column("parsed").to_pylist() == parsed
+    assert table.column("cut").to_pylist() == [False] * 5 + [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def test_rows_follow_the_items():
         (ITEMS[1:], PREDICTIONS, "not among the items: 'one'"),
         ([*ITEMS, ITEMS[0]], PREDICTIONS, "twice among the items: 'one'"),
         ([make_item("none", "", id="one")], PREDICTIONS[:1], "cannot grade: 'one'"),
-        (ITEMS, [], "'five' and 2 more"),
+        (ITEMS, [], "'five' and 3 more"),
         (ITEMS[:1], [scored(-1.0, math.nan, -1.0, -1.0, id="one")], "'one'.*nan"),
     ],
 )
@@ -71,7 +75,25 @@ def test_grading_a_file_twice_gives_the_same_bytes(tmp_path):
     assert grading.read_grades(tmp_path / "first").equals(grading.grade_predictions(ITEMS, PREDICTIONS))
     metadata = read_metadata(tmp_path / "first")
     assert metadata["study"] == "demo"
-    assert metadata["scorers"] == VERSIONS
+    assert metadata["scorers"] == {name: version for name, version in VERSIONS.items() if name != "code"}
+    assert "paper_rules" not in metadata
+
+
+def test_a_suite_is_graded_as_the_papers_code_did(tmp_path):
+    items = [*ITEMS[1:6], ITEMS[6]]
+    predictions = [replace(PREDICTIONS[1], text="不正确"), *PREDICTIONS[2:5], scored(-4.0, -4.0, -9.0), PREDICTIONS[6]]
+    predictions[4] = replace(PREDICTIONS[5], tokens=(4, 4, 3))
+    write_items(tmp_path / "items.parquet", items, {})
+    write_predictions(tmp_path / "predictions.parquet", predictions, {})
+    names = (tmp_path / "items.parquet", tmp_path / "predictions.parquet", tmp_path / "grades")
+    grading.grade_file(*names, {}, paper_compatible=True)
+    table = grading.read_grades(tmp_path / "grades")
+    assert table.column("grade").to_pylist() == [1, 0, 1, 0, 1, 0]
+    assert table.column("chance").to_pylist() == [0.5, 0, 1 / 6, 0, 1 / 3, 0.5]
+    assert table.column("text_grade").to_pylist() == [None] * 6
+    assert read_metadata(tmp_path / "grades")["paper_rules"] == paper_rules.VERSION
+    with pytest.raises(InputError, match="paper_compatible would have no effect"):
+        grading.grade_predictions(ITEMS[6:], PREDICTIONS[6:], paper_compatible=True)
 
 
 def test_a_fault_in_a_file_names_the_file(tmp_path):
@@ -115,7 +137,7 @@ def test_degenerate_texts_take_no_time(head, filler):
     """A model that repeats itself up to max_new_tokens must not hang the grading: no pattern backtracks without end."""
     text = head + filler * (1500 // len(filler)) + "x"
     begin = time.process_time()
-    for item in (*ITEMS[:5], ITEMS[6]):
+    for item in (*ITEMS[:5], *ITEMS[6:]):
         SCORERS[item.scorer].grade(item, said(text, id=item.id))
     assert time.process_time() - begin < 2
 

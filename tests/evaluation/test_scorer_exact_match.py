@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from scoring import ANY_TEXT, fuzz, grade, make_item, said
@@ -31,6 +33,11 @@ from growthpace.errors import InputError
 )
 def test_comparison(reference, text, expected):
     assert grade(make_item("exact_match", reference), said(text)).grade == expected
+
+
+def test_any_reference_is_right():
+    item = replace(make_item("exact_match", "red"), references=("Crimson", "scarlet."))
+    assert [grade(item, said(text)).grade for text in ("red", "crimson.", "Scarlet", "rose")] == [1, 1, 1, 0]
 
 
 def test_chance_is_the_items_own():

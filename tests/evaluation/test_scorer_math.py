@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from scoring import ANY_TEXT, fuzz, grade, make_item, said
 
 from growthpace.errors import InputError
+from growthpace.evaluation import mathematics
 from growthpace.evaluation.scorers import math as scorer
 
 RIGHT = {
@@ -54,6 +55,15 @@ RIGHT = {
     r"\$6": ["6", "$6", r"The answer is $\$6$."],
     "1小时30分": ["1小时30分", "答案是1小时30分。"],
     "no solution": ["The answer is no solution.", "No solution"],
+    r"\{1,2\}": [r"\{2,1\}", r"$\{1, 2\}$", "{2, 1}", r"答案是 $\{2,1\}$。", r"\boxed{\{1,2\}}", r"\left\{1,2\right\}"],
+    r"\emptyset": ["∅", r"\varnothing", r"答案是 $\emptyset$"],
+    r"(-\infty, 3)": ["(-∞,3)", r"\left(-\infty, 3\right)"],
+    "[1,2)": [r"\left[1,2\right)"],
+    "x>3": ["x > 3", r"(3, \infty)"],
+    "12.5%": ["0.125", "1/8", "12.5"],
+    "5 cm": ["5", "5厘米", "5 cm."],
+    "1,234,567": ["1234567", "1,234,567元"],
+    r"\frac{\sqrt{3}}{2}": ["√3/2", r"\sqrt{3}/2", r"\dfrac{\sqrt3}{2}"],
 }  # fmt: skip
 WRONG = {
     "5": [
@@ -75,6 +85,9 @@ WRONG = {
     "3,5": ["3", "5", "3.5", "3,6"],
     "1小时30分": ["1小时40分", "1", "30"],
     "no solution": ["5"],
+    r"\{1,2\}": ["1", r"\{1\}", r"\{1,3\}", r"\{1,2,3\}"],
+    r"\emptyset": ["0", r"\{1\}"],
+    "12.5%": ["1.25", "0.0125"],
 }  # fmt: skip
 
 
@@ -125,15 +138,15 @@ def test_huge_powers_are_refused_at_once(text):
 
 
 def test_a_comparison_that_takes_too_long_is_ended_and_the_next_one_works(monkeypatch):
-    monkeypatch.setattr(scorer, "CPU_SECONDS", 0.5)
-    assert scorer._COMPARER.same("3", "9^{9^{9}}") is False
-    assert scorer._COMPARER.same("3", "9^{9^{9}}") is False
+    monkeypatch.setattr(mathematics, "CPU_SECONDS", 0.5)
+    assert mathematics._COMPARER.same("3", "9^{9^{9}}") is False
+    assert mathematics._COMPARER.same("3", "9^{9^{9}}") is False
     monkeypatch.undo()
-    assert scorer._COMPARER.same(r"\sqrt{12}", r"2\sqrt{3}") is True
+    assert mathematics._COMPARER.same(r"\sqrt{12}", r"2\sqrt{3}") is True
 
 
 def _compare(pair):
-    return scorer.equivalent(*pair)
+    return mathematics.equivalent(*pair)
 
 
 def test_comparisons_are_safe_in_threads_and_forks():
@@ -151,7 +164,7 @@ def test_comparisons_are_safe_in_threads_and_forks():
 @given(ANY_TEXT)
 def test_no_text_breaks_the_parser(text):
     assert isinstance(scorer.final_answer(text), str)
-    scorer.number(text)
+    mathematics.number(text)
 
 
 @settings(max_examples=60, deadline=None)

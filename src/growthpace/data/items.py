@@ -52,8 +52,8 @@ class Item:
     """What the scorer compares with: a letter, letters such as `AC`, a phrase, a number. Empty for `none`."""
     candidates: tuple[str, ...] = ()
     """Answers compared by log-probability. letter: the letters; true_false: the two words; perplexity: the texts,
-    the right one first; letters: the letters that may be chosen. code: at most one text, which stands in front of an
-    answer that does not itself define what the tests call. Empty elsewhere."""
+    the right one first; letters: the letters that may be chosen; code: at most one, a program's beginning (see
+    `evaluation.scorers.code`). Empty elsewhere."""
     chance: float = 0.0
     """Expected grade of a uniform guesser, in [0, 1]."""
     group: str = ""
@@ -128,7 +128,7 @@ def check_item(item: Item) -> Item:
     if item.scorer == "code" and not item.tests.strip():
         raise wrong("the scorer 'code' needs tests, found none")
     if item.scorer == "code" and len(item.candidates) > 1:
-        raise wrong(f"the scorer 'code' takes at most one candidate, found {len(item.candidates)}")
+        raise wrong(f"{len(item.candidates)} candidates (allowed for code: at most one, the program's beginning)")
     if not 0 <= 2 * item.shots <= len(turns) - 2:
         raise wrong(f"{item.shots} shots among {len(turns)} turns (a shot is two turns, the question and answer last)")
     if item.scorer == "letters" and not set(item.answer) <= set(item.candidates):

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from growthpace.data.items import Item, read_items
 from growthpace.errors import InputError
+from growthpace.evaluation import paper_rules
 from growthpace.evaluation.predictions import Prediction, read_predictions
 from growthpace.evaluation.scorers import SCORERS
 from growthpace.files import write_table
@@ -35,11 +36,17 @@ SCHEMA = pa.schema(
 )
 
 
-def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) -> pa.Table:
+def grade_predictions(
+    items: Sequence[Item], predictions: Iterable[Prediction], paper_compatible: bool = False
+) -> pa.Table:
     """One row per item, in the items' order, with the columns of `SCHEMA`.
 
+    paper_compatible: by the rules of the paper's released code, where it had any for an item's scorer
+    (`paper_rules.GRADES`).
+
     Raises `InputError` naming ids when an item has no prediction or more than one, when an item occurs twice, when a
-    prediction belongs to no item, and when an item's scorer is unknown or cannot grade its prediction.
+    prediction belongs to no item, when an item's scorer is unknown or cannot grade its prediction, and when
+    paper_compatible would have no effect.
     """
     predictions = list(predictions)
     item_counts = Counter(item.id for item in items)
@@ -54,11 +61,17 @@ def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) 
     messages = [f"items that {what}: {_named(ids)}" for what, ids in faults if ids]
     if messages:
         raise InputError("\n".join(messages))
+    by_paper = paper_rules.GRADES if paper_compatible else {}
+    if paper_compatible and not any(item.scorer in by_paper for item in items):
+        raise InputError(
+            "paper_compatible would have no effect: no item has a scorer that the paper's released code had "
+            f"({', '.join(by_paper)})"
+        )
     by_item = {prediction.item_id: prediction for prediction in predictions}
     rows = []
     for item in items:
         prediction = by_item[item.id]
-        grade = SCORERS[item.scorer].grade(item, prediction)
+        grade = by_paper.get(item.scorer, SCORERS[item.scorer].grade)(item, prediction)
         rows.append(
             {
                 "item_id": item.id,
@@ -69,7 +82,7 @@ def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) 
                 "parsed": grade.parsed,
                 "cut": prediction.cut_tokens > 0,
                 "subject": item.subject,
-                "text_grade": _text_grade(item, prediction),
+                "text_grade": None if item.scorer in by_paper else _text_grade(item, prediction),
             }
         )
     return pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -99,17 +112,23 @@ def read_grades(path: str | Path) -> pa.Table:
 
 
 def grade_file(
-    items_path: str | Path, predictions_path: str | Path, output_path: str | Path, metadata: dict[str, Any]
+    items_path: str | Path,
+    predictions_path: str | Path,
+    output_path: str | Path,
+    metadata: dict[str, Any],
+    paper_compatible: bool = False,
 ) -> None:
-    """Grades a suite's predictions file into a grades file.
+    """Grades a suite's predictions file into a grades file; paper_compatible as in `grade_predictions`.
 
-    `metadata` goes into the output, with `scorers`: the versions of the scorers that were used. Raises `InputError` as
+    `metadata` goes into the output, with `scorers`, the versions of the scorers that were used, and with
+    `paper_rules`, the version of the released code's rules, where they were. Raises `InputError` as
     `grade_predictions` does, with the predictions' path before it.
     """
     items = read_items(items_path)
     try:
-        grades = grade_predictions(items, read_predictions(predictions_path))
+        grades = grade_predictions(items, read_predictions(predictions_path), paper_compatible)
     except InputError as error:
         raise InputError(f"{predictions_path}: {error}") from None
     used = {name: SCORERS[name].VERSION for name in sorted({item.scorer for item in items})}
-    write_grades(output_path, grades, {"scorers": used, **metadata})
+    rules = {"paper_rules": paper_rules.VERSION} if paper_compatible else {}
+    write_grades(output_path, grades, {"scorers": used, **rules, **metadata})

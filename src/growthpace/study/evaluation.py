@@ -33,11 +33,18 @@ class Suite(Strict):
     text would have been worth stands beside it."""
     generation: Literal["transformers", "vllm"] = "transformers"
     """What generates answers: growthpace's own loop on transformers, or vLLM, which needs an environment of its own."""
+    paper_compatible: bool = False
+    """Grades as the paper's released code did, faults and all (docs/scorers.md), so that old numbers can be compared.
+    Goes with `answers: both`: it read letters from texts, and from log-probabilities where a text was longer."""
 
     @model_validator(mode="after")
-    def _one_engine(self):
+    def _answers(self):
         if self.generation == "vllm" and self.answers == "both":
             raise ValueError("generation: vllm leaves no memory to score with at the same time (allowed: transformers)")
+        if self.paper_compatible and self.answers != "both":
+            raise ValueError(
+                f"paper_compatible needs texts and log-probabilities, but answers: {self.answers} (allowed: both)"
+            )
         return self
 
     def measured(self, abilities: list[str]) -> list[str]:

@@ -1,4 +1,5 @@
-"""Exact match: the generated text is the reference, but for case, spacing and surrounding punctuation.
+"""Exact match: the generated text is the answer or one of the item's other references, but for case, spacing and
+surrounding punctuation.
 
 Chance is the item's own: only who made the item knows how many answers there are to guess from.
 """
@@ -7,15 +8,16 @@ from growthpace.evaluation.answer_text import normalise_exact
 from growthpace.evaluation.scorers.base import Grade, generated_text
 
 NAME = "exact_match"
-VERSION = 1
+VERSION = 2
 NEEDS = "generation"
 END_OF_TURN = False
 
 
 def grade(item, prediction) -> Grade:
-    """1 if the normalised text equals the normalised answer, else 0; `parsed` is the normalised text.
+    """1 if the normalised text equals the normalised answer or reference, else 0; `parsed` is the normalised text.
 
     Raises `InputError` for a prediction without text.
     """
     parsed = normalise_exact(generated_text(item, prediction))
-    return Grade(float(parsed == normalise_exact(item.answer)), item.chance, parsed)
+    right = any(parsed == normalise_exact(reference) for reference in (item.answer, *item.references))
+    return Grade(float(right), item.chance, parsed)
