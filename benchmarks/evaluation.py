@@ -26,7 +26,6 @@ suites).
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
 import json
 import platform
@@ -56,29 +55,20 @@ LIBRARIES = ("torch", "transformers", "lm-eval")
 
 def mmlu(per_subject: int | None, subjects: int | None, seed: int = 0) -> list[tuple[list, list[str]]]:
     """(Messages with worked examples of the subject, options) of MMLU's test; some subjects, some of their items."""
-    from growthpace.data.items import Message
-
-    folder = data_folder() / "mmlu" / "data"
-
-    def rows(path: Path) -> list[list[str]]:
-        with open(path, encoding="utf-8", newline="") as handle:
-            return list(csv.reader(handle))
-
-    def asked(row: list[str]) -> Message:
-        options = [f"{letter}. {text}" for letter, text in zip("ABCD", row[1:5], strict=True)]
-        return Message("user", "\n".join([row[0], *options, "Answer:"]))
+    from growthpace.data.benchmarks.mmlu import SUBJECTS
+    from growthpace.data.importers import read_items_of
+    from growthpace.study import BenchmarkItems
 
     chance, found = random.Random(seed), []
-    names = sorted(path.name.removesuffix("_test.csv") for path in (folder / "test").glob("*_test.csv"))
-    for name in chance.sample(names, subjects) if subjects else names:
-        shots = [
-            m
-            for row in rows(folder / "dev" / f"{name}_dev.csv")[:SHOTS]
-            for m in (asked(row), Message("assistant", row[5]))
-        ]
-        questions = rows(folder / "test" / f"{name}_test.csv")
-        for row in chance.sample(questions, per_subject) if per_subject else questions:
-            found.append(([*shots, asked(row)], list("ABCD")))
+    names = chance.sample(SUBJECTS, subjects) if subjects else SUBJECTS
+    wanted = BenchmarkItems(
+        importer="benchmark", name="mmlu", folder=data_folder() / "mmlu", shots=SHOTS, subjects=list(names)
+    )
+    by_subject: dict[str, list] = {name: [] for name in names}
+    for item in read_items_of(wanted, ["mmlu"]):
+        by_subject[item.subject].append((list(item.messages[:-1]), list(item.candidates)))
+    for items in by_subject.values():
+        found += chance.sample(items, per_subject) if per_subject else items
     return found
 
 
