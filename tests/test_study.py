@@ -38,8 +38,8 @@ def test_a_sound_study_is_read(tmp_path):
      "figures.colums: unknown key (did you mean columns? allowed: palette, style, panel_width, columns)"),
     ("models.s.folders", "x",
      "models.s.folders: unknown key "
-     "(did you mean folder? allowed: hub, revision, folder, initialise, parameters, processes, prediction_gpus, method, "
-     "lora, trust_remote_code)"),
+     "(did you mean folder? allowed: hub, revision, folder, initialise, parameters, processes, prediction_gpus, "
+     "method, lora, trust_remote_code)"),
     ("sources.curated.items.file", "x", "sources.curated.items.file: unknown key (did you mean files? "
      "allowed: folder, hub, revision, files, importer)"),
     ("models.s", {"initialise": LLAMA | {"pretraining": LLAMA["pretraining"] | {"step": 3}}},
