@@ -90,7 +90,7 @@ def escaped():
     "reads homes and passwords": """
 import glob
 def escaped():
-    found = glob.glob('/home/*') + glob.glob('/etc/*') + glob.glob('/work/*')
+    found = glob.glob('/home/*') + glob.glob('/etc/*') + glob.glob('/mnt/*')
     return bool(set(found) - {'/etc/ld.so.cache'})
 """,
     "reads the environment": """
