@@ -19,7 +19,14 @@ STAGES = {
     "data": ("data", "microworld"),
     "train": ("models", "training", "conversation.py", "microworld"),
     "evaluate": ("models/tokenizer.py", "models/base.py", "models/checkpoints.py", "evaluation", "conversation.py"),
-    "analysis": ("analysis", "evaluation/grading.py"),
+    "judge": (
+        "judging",
+        "endpoint",
+        "evaluation/judgements.py",
+        "evaluation/predictions.py",
+        "analysis/uncertainty.py",
+    ),
+    "analysis": ("analysis", "evaluation/grading.py", "evaluation/judgements.py"),
     "report": ("figures", "analysis", "completeness.py"),
 }
 """Which modules run in which environment, besides the command line and the study, which run in all."""

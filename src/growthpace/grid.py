@@ -243,11 +243,24 @@ class Grid:
         }
 
     def grading_settings(self) -> dict[str, Any]:
-        """Settings that grades depend on: the version of every scorer."""
+        """Settings that grades depend on: the version of every scorer, the judge's where the study has one."""
         from growthpace.evaluation.scorers import VERSIONS as SCORER_VERSIONS
 
-        scorers = {f"scorer_{name}": version for name, version in SCORER_VERSIONS.items()}
+        used = {name: version for name, version in SCORER_VERSIONS.items() if name != "judge" or self.study.judge}
+        scorers = {f"scorer_{name}": version for name, version in used.items()}
         return {"grading_version": VERSIONS["grading"], **scorers}
+
+    def judging_settings(self) -> dict[str, Any]:
+        """Settings that verdicts depend on, besides items and answers; `InputError` without a judge."""
+        judge = self.study.judge
+        if judge is None:
+            raise InputError(f"the study {self.study.study} has no judge")
+        kept = {"model", "base_url", "mode", "scale", "max_tokens", "answer_format", "second_pass"}
+        return {
+            "judging_version": VERSIONS["judging"],
+            "rubric": judge.rubric_text,
+            **judge.model_dump(include=kept, exclude_none=True),
+        }
 
     def _items(self, items: Items) -> dict[str, Any]:
         """Settings that items depend on, besides the files they are read from."""
@@ -337,6 +350,14 @@ class Paths:
 
     def grades(self, run: Run, suite: str, epoch: int | str) -> Path:
         return self.root / "grades" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    def judgements(self, run: Run, suite: str, epoch: int | str) -> Path:
+        return self.root / "judgements" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    @property
+    def asked(self) -> Path:
+        """Folder of all answers that endpoints were paid for (`growthpace.endpoint.cache`)."""
+        return self.root / "asked"
 
     def selected(self, run: Run) -> Path:
         return self.root / "selected" / run.model / run.dataset / f"seed-{run.seed}.json"

@@ -14,6 +14,7 @@ VERSIONS = {
     "encoding": 1,
     "training": 2,
     "prediction": 1,
+    "judging": 1,
     "grading": 1,
     "selection": 1,
     "collect": 1,

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from growthpace.data.items import Item, read_items
 from growthpace.errors import InputError
+from growthpace.evaluation.judgements import Verdict, read_judgements
 from growthpace.evaluation.predictions import Prediction, read_predictions
-from growthpace.evaluation.scorers import SCORERS
+from growthpace.evaluation.scorers import SCORERS, judge
 from growthpace.files import write_table
 
 SCHEMA = pa.schema(
@@ -25,7 +26,7 @@ SCHEMA = pa.schema(
         ("item_id", pa.string()),
         ("ability", pa.string()),
         ("group", pa.string()),  # non-empty where items share a passage: their errors are not independent
-        ("grade", pa.float64()),  # in [0, 1]
+        ("grade", pa.float64()),  # in [0, 1]; null where it is missing: a judge gave no verdict
         ("chance", pa.float64()),  # expected grade of a uniform guesser on this item
         ("parsed", pa.string()),  # what was understood as the answer, '' where nothing was
         ("cut", pa.bool_()),  # the prompt was too long and lost tokens at its front
@@ -35,8 +36,10 @@ SCHEMA = pa.schema(
 )
 
 
-def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) -> pa.Table:
-    """One row per item, in the items' order, with the columns of `SCHEMA`.
+def grade_predictions(
+    items: Sequence[Item], predictions: Iterable[Prediction], verdicts: Iterable[Verdict] = ()
+) -> pa.Table:
+    """One row per item, in the items' order, with the columns of `SCHEMA`. verdicts: a judge's, on items that need one.
 
     Raises `InputError` naming ids when an item has no prediction or more than one, when an item occurs twice, when a
     prediction belongs to no item, and when an item's scorer is unknown or cannot grade its prediction.
@@ -55,10 +58,16 @@ def grade_predictions(items: Sequence[Item], predictions: Iterable[Prediction]) 
     if messages:
         raise InputError("\n".join(messages))
     by_item = {prediction.item_id: prediction for prediction in predictions}
+    judged: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        judged.setdefault(verdict.item_id, []).append(verdict)
     rows = []
     for item in items:
         prediction = by_item[item.id]
-        grade = SCORERS[item.scorer].grade(item, prediction)
+        if item.id in judged and item.scorer == judge.NAME:
+            grade = judge.graded(item, judged[item.id])
+        else:
+            grade = SCORERS[item.scorer].grade(item, prediction)
         rows.append(
             {
                 "item_id": item.id,
@@ -99,16 +108,21 @@ def read_grades(path: str | Path) -> pa.Table:
 
 
 def grade_file(
-    items_path: str | Path, predictions_path: str | Path, output_path: str | Path, metadata: dict[str, Any]
+    items_path: str | Path,
+    predictions_path: str | Path,
+    output_path: str | Path,
+    metadata: dict[str, Any],
+    judgements_path: str | Path | None = None,
 ) -> None:
-    """Grades a suite's predictions file into a grades file.
+    """Grades a suite's predictions file, with the judgements of a suite that is judged, into a grades file.
 
     `metadata` goes into the output, with `scorers`: the versions of the scorers that were used. Raises `InputError` as
     `grade_predictions` does, with the predictions' path before it.
     """
     items = read_items(items_path)
     try:
-        grades = grade_predictions(items, read_predictions(predictions_path))
+        verdicts = read_judgements(judgements_path) if judgements_path else ()
+        grades = grade_predictions(items, read_predictions(predictions_path), verdicts)
     except InputError as error:
         raise InputError(f"{predictions_path}: {error}") from None
     used = {name: SCORERS[name].VERSION for name in sorted({item.scorer for item in items})}

@@ -30,6 +30,8 @@ class Suite(Strict):
     """How items with options (scorers letter, true_false) are answered: by the log-probabilities of the options as they
     are encoded in training, by generated text, or both ways, where the log-probabilities make the grade and what the
     text would have been worth stands beside it."""
+    judged: bool = False
+    """Whether it has items that the study's `judge` grades (scorer judge)."""
 
 
 class Selection(Strict):

@@ -4,11 +4,11 @@ Adding a scorer is one module with NAME, VERSION, NEEDS, END_OF_TURN and `grade`
 the tuple below. Importing this package is light (no pyarrow, no sympy): it happens when a Snakefile is parsed.
 """
 
-from growthpace.evaluation.scorers import cloze, exact_match, letter, letters, math, perplexity, true_false
+from growthpace.evaluation.scorers import cloze, exact_match, judge, letter, letters, math, perplexity, true_false
 from growthpace.evaluation.scorers.base import Grade, Scorer
 
 SCORERS: dict[str, Scorer] = {
-    scorer.NAME: scorer for scorer in (letter, true_false, letters, cloze, math, perplexity, exact_match)
+    scorer.NAME: scorer for scorer in (letter, true_false, letters, cloze, math, perplexity, exact_match, judge)
 }
 """Scorers by name. The `none` of items that only train is no scorer."""
 
