@@ -204,7 +204,7 @@ def doctor(config: Annotated[Path | None, typer.Argument(help="a study, to compa
 
 @app.command(rich_help_panel=STAGES)
 def spec(config: Config, stage: str, name: Annotated[str, typer.Argument()] = ""):
-    """Write the small file of settings that a run, the predictions on a suite, or all grades depend on."""
+    """Write the small file of settings that a run, the predictions on a suite, all verdicts or all grades depend on."""
     from growthpace.files import write_json
     from growthpace.specs import spec_of
 
@@ -339,6 +339,31 @@ def export(config: Config, name: RunName, epoch: int, folder: Path):
 
 
 @app.command(rich_help_panel=STAGES)
+def judge(config: Config, name: RunName, suite: str, epoch: str):
+    """Have a checkpoint's answers judged by the study's endpoint (needs a network and a key)."""
+    from growthpace.grid import Grid
+    from growthpace.specs import check_spec
+
+    study, paths = _open(config)
+    grid, at = Grid(study), _epoch(epoch)
+    wanted = grid.run(name)
+    grid.require(suite=suite)
+    check_spec(study, paths, "judge", "")
+    from growthpace.judging.stage import judge_suite
+
+    judge_suite(study, wanted, suite, at, paths, report)
+
+
+@app.command("judge-report", rich_help_panel=STAGES)
+def judge_report(config: Config):
+    """Say how far the judge can be trusted: position bias, agreement with itself, what is missing."""
+    from growthpace.judging.stage import report_judge
+
+    study, paths = _open(config)
+    report_judge(study, paths, report)
+
+
+@app.command(rich_help_panel=STAGES)
 def grade(config: Config, name: RunName, suite: str, epoch: str):
     """Grade a checkpoint's answers."""
     from growthpace.analysis.stage import grade_metadata
@@ -350,7 +375,9 @@ def grade(config: Config, name: RunName, suite: str, epoch: str):
     check_spec(study, paths, "grade", "")
     found, at = Grid(study).run(name), _epoch(epoch)
     metadata = grade_metadata(study, found, suite, at, paths)
-    grade_file(paths.suite(suite), paths.prediction(found, suite, at), paths.grades(found, suite, at), metadata)
+    judgements = paths.judgements(found, suite, at) if suite in study.judged else None
+    answers, target = paths.prediction(found, suite, at), paths.grades(found, suite, at)
+    grade_file(paths.suite(suite), answers, target, metadata, judgements)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -105,7 +105,7 @@ def _verdicts(judge: Judge, asked: list[Question], folder: Path, named: str, rep
     step = max(1, len(requests) // 10)
 
     def tell(done: int) -> None:
-        if done % step == 0:
+        if done and done % step == 0:
             report(f"judge {named}, {done:,} of {len(requests):,} answered")
 
     results = client.complete(requests, check, tell)
