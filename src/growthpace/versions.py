@@ -17,7 +17,7 @@ VERSIONS = {
     "judging": 1,
     "grading": 1,
     "selection": 1,
-    "collect": 1,
+    "collect": 2,
     "fit": 1,
     "compare": 1,
     "advise": 1,

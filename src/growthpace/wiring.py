@@ -271,11 +271,8 @@ class Plan:
 
     def all_judgements(self) -> list[str]:
         """All judgements of the study."""
-        return _strings(
-            self.paths.judgements(run, suite, epoch)
-            for run, (suite, epoch) in self._evaluations()
-            if suite in self.study.judged
-        )
+        judged = self.study.judged
+        return _strings(self.paths.judgements(r, *at) for r, at in self._evaluations() if at[0] in judged)
 
     def judge_report(self) -> list[str]:
         """The judge's report, where the study has a judge."""

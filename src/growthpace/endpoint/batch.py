@@ -126,7 +126,8 @@ def _collect(client: Client, note: Path, waiting: list[Progress], check: Check) 
         said = "; ".join(str(error.message) for error in (batch.errors.data if batch.errors else None) or [])
         raise InputError(f"{client.settings.base_url}: the batch {identity} was refused ({said or 'no reason given'})")
     by_identity = {one.identity(client.settings): one for one in waiting if one.result is None}
-    answered = set()
+    answered: set[str] = set()
+    fatal: InputError | None = None
     for file in filter(None, (batch.output_file_id, batch.error_file_id)):
         text = client.without_key(_patiently(client, lambda file=file: client.endpoint.files.content(file).text))
         for line in text.splitlines():
@@ -137,12 +138,17 @@ def _collect(client: Client, note: Path, waiting: list[Progress], check: Check) 
                 continue  # what has no answer is asked again
             if found["custom_id"] not in answered:
                 answered.add(found["custom_id"])
-                _take(client, one, found, check)
+                try:
+                    _take(client, one, found, check)
+                except InputError as error:  # the other lines are paid for: all of them are kept first
+                    fatal = fatal or error
     for name, one in by_identity.items():
         if name not in answered:
             one.tries += 1
             client.fail(one, Trouble(f"batch {batch.status} without it", True))
     note.unlink(missing_ok=True)
+    if fatal:
+        raise fatal
 
 
 def _take(client: Client, one: Progress, found: dict[str, Any], check: Check) -> None:

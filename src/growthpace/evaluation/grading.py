@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
         ("cut", pa.bool_()),  # the prompt was too long and lost tokens at its front
         ("subject", pa.string()),  # part of a benchmark, '' elsewhere
         ("text_grade", pa.float64()),  # what the text is worth where the grade is of log-probabilities; null elsewhere
+        ("missing", pa.bool_()),  # a judge gave no verdict: there is no grade, which is not 0
     ]
 )
 
@@ -79,6 +80,7 @@ def grade_predictions(
                 "cut": prediction.cut_tokens > 0,
                 "subject": item.subject,
                 "text_grade": _text_grade(item, prediction),
+                "missing": grade.grade is None,
             }
         )
     return pa.Table.from_pylist(rows, schema=SCHEMA)

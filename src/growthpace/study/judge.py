@@ -6,6 +6,7 @@ The key is no part of a study: `key_variable` names the environment variable tha
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -36,6 +37,12 @@ def _endpoint(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("holds more than an address (allowed: no user, key or query; a key is read from key_variable)")
     return url.rstrip("/")
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):  # it may be the key: not to be shown
+        raise ValueError("no name of an environment variable (allowed: capitals, digits and _; never the key itself)")
+    return name
 
 
 def _rubric(text: str) -> str:
@@ -71,9 +78,7 @@ class Judge(Strict):
     """As the endpoint calls it. A dated name such as `gpt-4o-2024-08-06` stays what it is."""
     base_url: Annotated[str, AfterValidator(_endpoint)]
     """The endpoint's address, up to and with `/v1`."""
-    key_variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="a variable's name")] | None = (
-        "OPENAI_API_KEY"
-    )
+    key_variable: Annotated[str, AfterValidator(_variable)] | None = "OPENAI_API_KEY"
     """Environment variable that holds the key; null for an endpoint without keys. Does not change a verdict."""
     mode: Literal["pointwise", "pairwise"]
     """`pointwise`: a score on `scale`. `pairwise`: against the item's own reference answer, in both orders; the grade
