@@ -92,6 +92,8 @@ def check(config: Config):
         report(f"{key}: {number:,} items")
     for key in found["unchecked"]:
         report(f"{key}: on the hub, checked when it is fetched")
+    for key, cost in found["judging"].items():
+        report(f"{key}: {cost}")
     grid = Grid(study)
     report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
 

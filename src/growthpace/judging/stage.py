@@ -160,7 +160,7 @@ def report_judge(study: Study, paths: Paths, report: Callable[[str], None]) -> d
                     verdicts += _named_apart(own, f"{run}/{epoch}")
                     files.append({"run": str(run), "epoch": epoch, **summary(own, study.analysis.confidence)})
         found = summary(verdicts, study.analysis.confidence)
-        suites[suite] = {**found, "files": files}
+        suites[suite] = {**found, "said": lines(found), "files": files}
         for line in lines(found):
             report(f"judge, {suite}: {line}")
     content = {

@@ -26,7 +26,8 @@ STAGES = {
     "base models": ("fetch_model", "base_model"),
     "training": ("spec_run", "train"),
     "prediction": ("spec_predict", "predict"),
-    "grading": ("spec_judge", "judge", "judge_report", "spec_grade", "grade", "select"),
+    "judging": ("spec_judge", "judge", "judge_report"),
+    "grading": ("spec_grade", "grade", "select"),
     "analysis": ("collect", "fit", "compare", "advise"),
     "report": ("figure", "report"),
 }
