@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from asking import number, request, settings
 from faulty_server import KEY, Server, broken, closed, page, says, slowly, status
 
 from growthpace.endpoint.client import Client
+from growthpace.endpoint.failures import asked_to_wait
 from growthpace.endpoint.requests import Request
 from growthpace.errors import InputError
 
@@ -151,6 +154,17 @@ def test_retry_after_holds_all_requests_back(tmp_path):
     results, server = asked(tmp_path, behave, [request(f"say {n}") for n in range(12)], concurrency=1)
     assert [r.value for r in results] == list(range(12))
     assert server.starts[1] - server.starts[0] >= 0.95
+
+
+def test_the_forms_of_retry_after():
+    later = email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=90))
+    assert 80 < asked_to_wait({"retry-after": later}) <= 90
+    for headers, seconds in (
+        ({"retry-after": "7"}, 7), ({"retry-after": "0.5"}, 0.5), ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({}, 0), ({"retry-after": "soon"}, 0), ({"retry-after": "86400"}, 600), ({"retry-after": "-1"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+    ):  # fmt: skip
+        assert asked_to_wait(headers) == seconds
 
 
 def test_waits_double_and_are_the_same_every_time(tmp_path):

@@ -17,6 +17,7 @@ from growthpace.evaluation.grading import grade_file, read_grades
 from growthpace.evaluation.judgements import read_judgements
 from growthpace.files import read_json, read_metadata
 from growthpace.grid import Grid
+from growthpace.judging.foresight import foreseen, told
 from growthpace.judging.stage import judge_suite, report_judge
 from growthpace.study import load_study
 from small_study import changed, write_study
@@ -275,3 +276,25 @@ def test_items_missing_in_one_run_are_compared_in_none():
     frame.loc[frame["ability"] == ability, ["grade", "missing"]] = [np.nan, True]
     with pytest.raises(InputError, match="every item's grade is missing"):
         points(frame, 0.95)
+
+
+def test_what_a_study_costs_at_most_is_foreseen(tmp_path):
+    """Never less than what a job estimates for itself once the answers are there."""
+    items = [*ITEMS, make_item("turns", "First?", "Second?", reference="", references=("a", "b"))]
+    predictions = [*PREDICTIONS, said("turns", "x" * 24, "y" * 24)]  # as long as eight tokens may be
+    with Server(lambda body, _: says(won("tie"))) as server:
+        settings = {"mode": "pairwise", "second_pass": 1.0, "prices": {"prompt": 1.0, "answer": 2.0}}
+        study, paths = ready(tmp_path, server.url, items, predictions, **settings)
+        requests, most = foreseen(study, "open", items)
+        lines = []
+        judge_suite(study, RUN, "open", 0, paths, lines.append)
+    grid = Grid(study)
+    evaluations = len(grid.runs) + len(grid.untuned_runs)
+    assert requests == evaluations * 28
+    assert most.answer_tokens == requests * 60
+    assert most.money == pytest.approx((most.prompt_tokens + 2 * most.answer_tokens) / 1e6)
+    own = int(lines[0].split("at most ")[1].split(" +")[0].replace(",", ""))
+    assert 0.8 * most.prompt_tokens / evaluations < own <= most.prompt_tokens / evaluations
+    assert f"{requests:,} requests to the judge" in told(study, "open", items)
+    with pytest.raises(InputError, match="no reference answer"):
+        foreseen(study, "open", [make_item("x", "a", reference="")])

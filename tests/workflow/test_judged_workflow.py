@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from projects import CONFIG
 from test_workflow import LIGHT
 
 from growthpace.analysis.scores import read_frame
@@ -71,6 +74,11 @@ def test_a_judged_suite_of_a_finished_study(project, monkeypatch):
         assert scores[scores["suite"] == "open"]["score"].tolist() == [0.5] * EVALUATIONS
         assert "position bias" in (project.results / "report.html").read_text()
         assert project.plan().jobs == ()
+        command = [sys.executable, "-m", "growthpace", "plan", CONFIG, "--json"]
+        told = subprocess.run(command, cwd=project.folder, env=project.environment(), capture_output=True, text=True)
+        stages = [row for row in json.loads(told.stdout)["stages"] if row["stage"] == "judging"]
+        assert sum(row["done"] for row in stages) == EVALUATIONS + 2
+        assert sum(row["jobs"] for row in stages) == 0
 
         project.edit_config(judge__limits={"tokens": 10**9}, judge__concurrency=1)
         assert project.plan().jobs == ()

@@ -70,8 +70,10 @@ class Client:
 
     def __init__(self, settings: Settings, folder: Path):
         """folder: of the cache; what it holds counts against the limits."""
-        import openai  # takes half a second
-
+        try:
+            import openai  # takes half a second
+        except ModuleNotFoundError:
+            raise InputError("the library openai is not installed here: pip install 'growthpace[judge]'") from None
         self.settings = settings
         self.cache = Cache(folder, settings)
         self.ledger = Ledger(folder, settings)

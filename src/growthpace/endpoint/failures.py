@@ -16,6 +16,8 @@ CUT_OFF = "cut off"
 MALFORMED = "malformed"
 TOO_LONG = "too long"
 
+LONGEST_PAUSE = 600.0
+"""Seconds; an endpoint that asks for a longer pause is asked again after this."""
 PASSING = (408, 409, 425, 429)
 """Statuses below 500 that pass by themselves."""
 FILTERED = ("content_filter", "content_policy_violation")
@@ -65,16 +67,19 @@ def status_trouble(status: int, body: Any, headers: Any, where: str) -> Trouble:
 
 
 def asked_to_wait(headers: Any) -> float:
-    """Seconds of a Retry-After header, given in milliseconds, seconds or as a date; 0 without one."""
+    """Seconds of a Retry-After header, given in milliseconds, seconds or as a date, up to `LONGEST_PAUSE`; 0 without
+    one."""
     try:
-        if text := headers.get("retry-after-ms"):
-            return max(0.0, float(text) / 1000)
         text = headers.get("retry-after") or ""
-        if text.replace(".", "", 1).isdigit():
-            return float(text)
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time()) if text else 0.0
+        if milliseconds := headers.get("retry-after-ms"):
+            seconds = float(milliseconds) / 1000
+        elif text.replace(".", "", 1).isdigit():
+            seconds = float(text)
+        else:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time() if text else 0.0
     except (TypeError, ValueError):
         return 0.0
+    return min(max(0.0, seconds), LONGEST_PAUSE)
 
 
 def read_answer(text: str, request: Request) -> Answer:

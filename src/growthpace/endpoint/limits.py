@@ -11,9 +11,6 @@ from growthpace.endpoint.cache import Ledger, held
 from growthpace.endpoint.requests import Request, Settings, Spent
 from growthpace.errors import InputError
 
-LONGEST_PAUSE = 600.0
-"""Seconds; a server that asks for a longer pause is asked again after this."""
-
 
 class Pace:
     """Spaces requests evenly, and holds all of them back while the endpoint asks for a pause."""
@@ -33,7 +30,7 @@ class Pace:
         """Lets no request start within so many seconds."""
         with held(self.path) as handle:
             now = time.time()
-            self._write(handle, max(self._next(handle, now), now + min(seconds, LONGEST_PAUSE)))
+            self._write(handle, max(self._next(handle, now), now + seconds))
 
     @staticmethod
     def _next(handle, now: float) -> float:
