@@ -19,7 +19,14 @@ STAGES = {
     "data": ("data", "microworld"),
     "train": ("models", "training", "conversation.py", "microworld"),
     "evaluate": ("models/tokenizer.py", "models/base.py", "models/checkpoints.py", "evaluation", "conversation.py"),
-    "analysis": ("analysis", "evaluation/grading.py"),
+    "judge": (
+        "judging",
+        "endpoint",
+        "evaluation/judgements.py",
+        "evaluation/predictions.py",
+        "analysis/uncertainty.py",
+    ),
+    "analysis": ("analysis", "evaluation/grading.py", "evaluation/judgements.py"),
     "report": ("figures", "analysis", "completeness.py"),
 }
 """Which modules run in which environment, besides the command line and the study, which run in all."""
@@ -71,7 +78,8 @@ def test_an_environment_has_what_its_stage_imports(stage):
     modules = []
     for name in (*EVERYWHERE, *STAGES[stage]):
         modules += [PACKAGE / name] if name.endswith(".py") else (PACKAGE / name).rglob("*.py")
-    needed = {name for module in modules for name in imported(module)} - set(sys.stdlib_module_names) - {"growthpace"}
+    needed = {name for module in modules for name in imported(module)} - set(sys.stdlib_module_names)
+    needed -= {"growthpace", "vllm"}  # vLLM wants an environment of its own (docs/evaluation.md)
     distributions = packages_distributions()
     missing = [n for n in needed if not {canonicalize_name(d) for d in distributions[n]} & environment(stage).keys()]
     assert not missing

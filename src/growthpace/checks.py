@@ -23,7 +23,8 @@ from growthpace.versions import VERSIONS
 
 
 def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
-    """Reads the study's local data and returns {"items": {"sources.x/ability": n, ...}, "unchecked": [...]}.
+    """Reads the study's local data and returns {"items": {"sources.x/ability": n, ...}, "unchecked": [...],
+    "judging": {"suites.x": what it costs at most, in words, ...}}.
 
     `paths`: where to remember a passed check (nowhere when None). Raises `InputError` with every fault found, one a
     line: a missing or broken file, duplicate ids, a volume above a pool, an ability without items.
@@ -81,6 +82,7 @@ def _corpus_fault(path: Path) -> str | None:
 def _read_everything(study: Study) -> dict[str, Any]:
     grid, faults = Grid(study), []
     sizes: dict[str, int] = {}
+    judging: dict[str, str] = {}
     unchecked = []
 
     def read(key: str, reader) -> list[Item]:
@@ -107,6 +109,13 @@ def _read_everything(study: Study) -> dict[str, Any]:
             continue
         items = read(suite, lambda s=suite: suite_items(study, s))
         sizes |= {f"suites.{suite}/{a}": n for a, n in Counter(item.ability for item in items).items()}
+        if study.judge and items and settings.judged:
+            from growthpace.judging.foresight import told
+
+            try:
+                judging[f"suites.{suite}"] = told(study, suite, items)
+            except InputError as error:
+                faults.append(f"suites.{suite}: {error}")
     if not faults:
         for dataset, found in grid.datasets.items():
             if any(f"sources.{source}" in unchecked for source in found.sources):
@@ -117,7 +126,7 @@ def _read_everything(study: Study) -> dict[str, Any]:
                 faults.append(str(error))
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
-    return {"items": sizes, "unchecked": unchecked}
+    return {"items": sizes, "unchecked": unchecked, "judging": judging}
 
 
 def _remote(items: Any) -> bool:

@@ -92,6 +92,8 @@ def check(config: Config):
         report(f"{key}: {number:,} items")
     for key in found["unchecked"]:
         report(f"{key}: on the hub, checked when it is fetched")
+    for key, cost in found["judging"].items():
+        report(f"{key}: {cost}")
     grid = Grid(study)
     report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
 
@@ -204,7 +206,7 @@ def doctor(config: Annotated[Path | None, typer.Argument(help="a study, to compa
 
 @app.command(rich_help_panel=STAGES)
 def spec(config: Config, stage: str, name: Annotated[str, typer.Argument()] = ""):
-    """Write the small file of settings that a run, the predictions on a suite, or all grades depend on."""
+    """Write the small file of settings that a run, the predictions on a suite, all verdicts or all grades depend on."""
     from growthpace.files import write_json
     from growthpace.specs import spec_of
 
@@ -371,6 +373,31 @@ def referee(config: Config, suite: str, folder: Path, model: Annotated[str, type
 
 
 @app.command(rich_help_panel=STAGES)
+def judge(config: Config, name: RunName, suite: str, epoch: str):
+    """Have a checkpoint's answers judged by the study's endpoint (needs a network and a key)."""
+    from growthpace.grid import Grid
+    from growthpace.specs import check_spec
+
+    study, paths = _open(config)
+    grid, at = Grid(study), _epoch(epoch)
+    wanted = grid.run(name)
+    grid.require(suite=suite)
+    check_spec(study, paths, "judge", "")
+    from growthpace.judging.stage import judge_suite
+
+    judge_suite(study, wanted, suite, at, paths, report)
+
+
+@app.command("judge-report", rich_help_panel=STAGES)
+def judge_report(config: Config):
+    """Say how far the judge can be trusted: position bias, agreement with itself, what is missing."""
+    from growthpace.judging.stage import report_judge
+
+    study, paths = _open(config)
+    report_judge(study, paths, report)
+
+
+@app.command(rich_help_panel=STAGES)
 def grade(config: Config, name: RunName, suite: str, epoch: str):
     """Grade a checkpoint's answers."""
     from growthpace.analysis.stage import grade_metadata
@@ -385,7 +412,9 @@ def grade(config: Config, name: RunName, suite: str, epoch: str):
     grid.require(suite=suite)
     metadata = grade_metadata(study, found, suite, at, paths)
     predictions, grades = paths.prediction(found, suite, at), paths.grades(found, suite, at)
-    grade_file(paths.suite(suite), predictions, grades, metadata, study.suites[suite].paper_compatible)
+    judgements = paths.judgements(found, suite, at) if suite in study.judged else None
+    rules = study.suites[suite].paper_compatible
+    grade_file(paths.suite(suite), predictions, grades, metadata, paper_compatible=rules, judgements_path=judgements)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -245,15 +245,29 @@ class Grid:
         }
 
     def grading_settings(self) -> dict[str, Any]:
-        """Settings that grades depend on: every scorer's version, and the suites graded as the paper's code did."""
+        """Settings that grades depend on: every scorer's version (the judge's where the study has one), and the suites
+        graded as the paper's code did."""
         from growthpace.evaluation.paper_rules import VERSION as PAPER_RULES
         from growthpace.evaluation.scorers import VERSIONS as SCORER_VERSIONS
 
-        settings = {f"scorer_{name}": version for name, version in SCORER_VERSIONS.items()}
+        used = {name: version for name, version in SCORER_VERSIONS.items() if name != "judge" or self.study.judge}
+        settings = {f"scorer_{name}": version for name, version in used.items()}
         suites = [name for name, suite in self.study.suites.items() if suite.paper_compatible]
         if suites:
             settings |= {"paper_compatible": " ".join(suites), "paper_rules_version": PAPER_RULES}
         return {"grading_version": VERSIONS["grading"], **settings}
+
+    def judging_settings(self) -> dict[str, Any]:
+        """Settings that verdicts depend on, besides items and answers; `InputError` without a judge."""
+        judge = self.study.judge
+        if judge is None:
+            raise InputError(f"the study {self.study.study} has no judge")
+        kept = {"model", "base_url", "mode", "scale", "max_tokens", "answer_format", "second_pass"}
+        return {
+            "judging_version": VERSIONS["judging"],
+            "rubric": judge.rubric_text,
+            **judge.model_dump(include=kept, exclude_none=True),
+        }
 
     def _items(self, items: Items) -> dict[str, Any]:
         """Settings that items depend on, besides the files they are read from."""
@@ -354,6 +368,14 @@ class Paths:
 
     def grades(self, run: Run, suite: str, epoch: int | str) -> Path:
         return self.root / "grades" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    def judgements(self, run: Run, suite: str, epoch: int | str) -> Path:
+        return self.root / "judgements" / str(run) / f"epoch-{epoch}" / f"{suite}.parquet"
+
+    @property
+    def asked(self) -> Path:
+        """Folder of all answers that endpoints were paid for (`growthpace.endpoint.cache`)."""
+        return self.root / "asked"
 
     def selected(self, run: Run) -> Path:
         return self.root / "selected" / run.model / run.dataset / f"seed-{run.seed}.json"

@@ -17,7 +17,8 @@ from growthpace.study import Study
 
 
 def spec_of(study: Study, paths: Paths, stage: str, name: str) -> tuple[Path, dict[str, Any]]:
-    """Path and settings of a spec file: stage `run` (name: the run), `predict` (name: the suite) or `grade`."""
+    """Path and settings of a spec file: stage `run` (name: the run), `predict` (name: the suite), `judge`
+    or `grade`."""
     grid = Grid(study)
     if stage == "run":
         run = grid.run(name)
@@ -27,7 +28,9 @@ def spec_of(study: Study, paths: Paths, stage: str, name: str) -> tuple[Path, di
         return paths.root / "specs" / f"predict-{name}.json", grid.prediction_settings(name)
     if stage == "grade":
         return paths.root / "specs" / "grade.json", grid.grading_settings()
-    raise InputError(f"spec: unknown stage {stage!r} (allowed: run, predict, grade)")
+    if stage == "judge":
+        return paths.root / "specs" / "judge.json", grid.judging_settings()
+    raise InputError(f"spec: unknown stage {stage!r} (allowed: run, predict, judge, grade)")
 
 
 def check_spec(study: Study, paths: Paths, stage: str, name: str) -> None:

@@ -146,6 +146,10 @@ class Plan:
         """Params of the grades' spec."""
         return _named(self.grid.grading_settings())
 
+    def judging_params(self) -> dict[str, str]:
+        """Params of the judge's spec."""
+        return _named(self.grid.judging_settings()) if self.study.judge else {}
+
     def stage_params(self, stage: str, *sections: str, **more: Any) -> dict[str, str]:
         """Params of a rule that is the same for all its jobs: its code version and sections of the study."""
         settings = {"code_version": VERSIONS[stage], **more}
@@ -258,6 +262,21 @@ class Plan:
     def grades(self) -> list[str]:
         """The grades of all of them."""
         return _strings(self.paths.grades(run, *evaluation) for run, evaluation in self._evaluations())
+
+    def judgements(self, wildcards) -> list[str]:
+        """What a judge said of a checkpoint's answers; nothing for a suite that is not judged."""
+        if wildcards.suite not in self.study.judged:
+            return []
+        return _strings([self.paths.judgements(self.run(wildcards), wildcards.suite, wildcards.epoch)])
+
+    def all_judgements(self) -> list[str]:
+        """All judgements of the study."""
+        judged = self.study.judged
+        return _strings(self.paths.judgements(r, *at) for r, at in self._evaluations() if at[0] in judged)
+
+    def judge_report(self) -> list[str]:
+        """The judge's report, where the study has a judge."""
+        return [f"{self.paths.root}/analysis/judge.json"] if self.study.judge else []
 
     def selections(self) -> list[str]:
         """The chosen epoch of every run."""

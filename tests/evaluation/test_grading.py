@@ -75,7 +75,7 @@ def test_grading_a_file_twice_gives_the_same_bytes(tmp_path):
     assert grading.read_grades(tmp_path / "first").equals(grading.grade_predictions(ITEMS, PREDICTIONS))
     metadata = read_metadata(tmp_path / "first")
     assert metadata["study"] == "demo"
-    assert metadata["scorers"] == {name: version for name, version in VERSIONS.items() if name != "code"}
+    assert metadata["scorers"] == {item.scorer: VERSIONS[item.scorer] for item in ITEMS}
     assert "paper_rules" not in metadata
 
 

@@ -56,6 +56,7 @@ rule grade:
         f"{ROOT}/predictions/{RUN}/epoch-{{epoch}}/{{suite}}.parquet",
         f"{ROOT}/data/suites/{{suite}}.parquet",
         f"{ROOT}/specs/grade.json",
+        judgements=lambda wc: plan.judgements(wc),
     output:
         f"{ROOT}/grades/{RUN}/epoch-{{epoch}}/{{suite}}.parquet",
     log:

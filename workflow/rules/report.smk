@@ -34,6 +34,7 @@ rule report:
         f"{ROOT}/analysis/pace.parquet",
         f"{ROOT}/analysis/comparisons.parquet",
         f"{ROOT}/analysis/advice.yaml",
+        plan.judge_report(),
     output:
         report(
             f"{ROOT}/report.html",

@@ -59,13 +59,15 @@ def blocks(item_grades: pd.DataFrame) -> Iterator[Block]:
     """The blocks of every suite: its abilities in the table's order, then `overall`.
 
     `item_grades` as `scores.collect` gives it; only rows of chosen epochs (`selected`) are used. `overall` covers the
-    runs in which all the study's abilities are graded, and is left out where there are none.
+    runs in which all the study's abilities are graded, and is left out where there are none. An item whose grade is
+    missing in one run (a judge gave no verdict) is left out of all, so that all runs answer the same items.
 
     Raises `InputError` where a run has two chosen epochs, where runs disagree about an item's group or chance, or where
     a run answered only some of an ability's items: then scores would not be comparable.
     """
     chosen = item_grades[item_grades["selected"].astype(bool)]
-    for suite, grades in chosen.groupby("suite", sort=False):
+    for suite, graded in chosen.groupby("suite", sort=False):
+        grades = _everywhere(str(suite), graded)
         items = grades[ITEM].drop_duplicates().reset_index(drop=True)
         twice = items.duplicated(["ability", "item_id"])
         if twice.any():
@@ -81,6 +83,21 @@ def blocks(item_grades: pd.DataFrame) -> Iterator[Block]:
         values = np.full((len(items), len(runs)), np.nan)
         values[row, column] = grades["grade"].to_numpy(float)
         yield from _blocks(str(suite), items, runs, values, int(grades["abilities_in_study"].iloc[0]))
+
+
+def _everywhere(suite: str, grades: pd.DataFrame) -> pd.DataFrame:
+    """The grades of items that are missing in no run; `InputError` where an ability has none left."""
+    if "missing" not in grades or not grades["missing"].any():
+        return grades
+    keys = pd.MultiIndex.from_frame(grades[["ability", "item_id"]])
+    kept = grades[~keys.isin(keys[grades["missing"].to_numpy(bool)])]
+    for ability in grades["ability"].unique():
+        if ability not in set(kept["ability"]):
+            raise InputError(
+                f"suite {suite}, ability {ability}: every item's grade is missing in one run or another, so that no "
+                "two runs could be compared; remove judgements with many missing verdicts, they will be made again"
+            )
+    return kept
 
 
 def _blocks(suite: str, items: pd.DataFrame, runs: pd.DataFrame, values: np.ndarray, abilities: int) -> Iterator[Block]:

@@ -51,16 +51,19 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
 
     scores: the columns of `CHECKPOINT`, then ability, score, standard_error (clustered over groups; NaN for a single
     cluster), low, high (see `score_interval`, at level `confidence`), items, clusters, chance (mean of the items'
-    own; all in [0, 1]), cut (share of items whose prompt was too long and lost tokens at its front), the columns of
-    `MACRO` (the same four for the mean over an ability's subjects, each weighing the same; equal to the former where
-    there is one subject or none), in_domain. A row `overall` is the mean over the study's own abilities and exists only
-    where all of them are there.
+    own; all in [0, 1]), cut (share of items whose prompt was too long and lost tokens at its front), missing (number of
+    items, besides `items`, to which a judge gave no grade: they are in no mean), the columns of `MACRO` (the same four
+    for the mean over an ability's subjects, each weighing the same; equal to the former where there is one subject or
+    none), in_domain. A row `overall` is the mean over the study's own abilities and exists only where all of them are
+    there.
 
     item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, subject ('' in files of older versions),
-    grade, chance, cut, in_domain and abilities_in_study (how many abilities the study has of its own).
+    grade (NaN where missing), chance, cut, missing, in_domain and abilities_in_study (how many abilities the study has
+    of its own).
 
     Raises `InputError` for metadata that is missing, files of different studies, one checkpoint given twice, an item
-    given twice, and grades or chances that are missing or outside [0, 1].
+    given twice, grades or chances outside [0, 1] or not there (but for a judge's, see above), and an ability of which
+    every grade is missing.
     """
     frames, seen, study = [], {}, None
     for path in sorted(map(Path, paths)):
@@ -105,14 +108,22 @@ def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
     frame.insert(GRADES.index("group") + 1, "subject", subjects)
     if frame.empty:
         raise InputError(f"{path}: holds no grades")
+    known = table["missing"].to_pandas().fillna(False).astype(bool) if "missing" in table.column_names else False
+    frame["missing"] = known & frame["grade"].isna()
     for column in ("grade", "chance"):
         bad = ~frame[column].between(0, 1)  # NaN is between nothing
+        bad &= ~frame["missing"] if column == "grade" else True
         if bad.any():
             first = frame[bad].iloc[0]
             raise InputError(f"{path}: item {first['item_id']!r}: {column} is {first[column]} (allowed: 0 to 1)")
     twice = frame.duplicated(["ability", "item_id"])
     if twice.any():
         raise InputError(f"{path}: item {frame[twice].iloc[0]['item_id']!r} is graded twice")
+    if len(lost := frame.groupby("ability")["missing"].all().loc[lambda of: of]):
+        raise InputError(
+            f"{path}: every grade of {lost.index[0]} is missing, since the judge gave no verdict; remove its file "
+            "in judgements/ and start the study again, it will be judged once more"
+        )
     if OVERALL in set(frame["ability"]):
         raise InputError(f"{path}: an ability is called {OVERALL!r}, which is reserved for the mean over abilities")
     for position, column in enumerate(CHECKPOINT):
@@ -144,6 +155,7 @@ def _scores(checkpoint: pd.DataFrame, abilities: list[str], confidence: float):
 
 def _score(part: pd.DataFrame, confidence: float) -> dict[str, Any]:
     """Mean grade over the abilities of `part`, each weighing the same, with its uncertainty; micro and macro."""
+    missing, part = int(part["missing"].sum()), part[~part["missing"]]
     sample: Sample = make_sample(part["ability"].to_numpy(), part["group"].to_numpy())
     score, chance, cut = weighted_mean(sample, part[["grade", "chance", "cut"]].to_numpy(float)).tolist()
     variances = cluster_variance(sample, part[["grade"]].to_numpy(float))[:, 0]
@@ -151,7 +163,7 @@ def _score(part: pd.DataFrame, confidence: float) -> dict[str, Any]:
     macro = _macro(part, confidence) if part.groupby("ability")["subject"].nunique().max() > 1 else micro
     return {
         **dict(zip(["score", "standard_error", "low", "high"], micro, strict=True)),
-        "items": len(part), "clusters": sample.clusters, "chance": chance, "cut": cut,
+        "items": len(part), "clusters": sample.clusters, "chance": chance, "cut": cut, "missing": missing,
         **dict(zip(MACRO, macro, strict=True)),
     }  # fmt: skip
 

@@ -171,7 +171,19 @@ def _finished_predictions(paths: Paths, grid: Grid) -> Iterator[Path]:
 
 def _partial(paths: Paths) -> Iterator[Path]:
     yield from sorted(paths.root.glob("runs/*/*/seed-*/.epoch-*.partial"))
-    for place in ("data", "models", "runs", "predictions", "grades", "selected", "analysis", "specs", "figures"):
+    for place in (
+        "data",
+        "models",
+        "runs",
+        "predictions",
+        "judgements",
+        "asked",
+        "grades",
+        "selected",
+        "analysis",
+        "specs",
+        "figures",
+    ):
         yield from (path for path in sorted((paths.root / place).rglob(".*.partial")) if path.is_file())
 
 
@@ -199,7 +211,7 @@ def _old_code(folder: SlurmFolder) -> Iterator[Path]:
 
 def _orphans(study: Study, paths: Paths, grid: Grid) -> Iterator[Path]:
     runs = {str(run) for run in [*grid.runs, *grid.untuned_runs]}
-    for place in ("runs", "predictions", "grades", "selected"):
+    for place in ("runs", "predictions", "judgements", "grades", "selected"):
         for found in sorted((paths.root / place).glob("*/*/seed-*")):
             if str(found.relative_to(paths.root / place).with_suffix("")) not in runs and found.suffix != ".lock":
                 yield found

@@ -38,12 +38,25 @@ def suite_items(study: Study, suite: str, left_out: Counter[str] | None = None) 
     for ability in abilities:
         if not found[ability]:
             raise InputError(f"suites.{suite}: the ability {ability!r} has no items, so it could not be measured")
+    judged = sum(item.scorer == "judge" for item in items)
+    if judged and not settings.judged:
+        raise InputError(
+            f"suites.{suite}.judged: false, but {judged} of its items need a judge, such as {_first_judged(items)} "
+            "(allowed: true, with a section judge)"
+        )
+    if settings.judged and not judged:
+        raise InputError(f"suites.{suite}.judged: would have no effect, none of its items has the scorer judge")
     for item in items:
         if item.scorer == "none":
             raise InputError(
                 f"{item.origin or item.id}: suites.{suite}: this item has no reference that a scorer can use"
             )
     return items
+
+
+def _first_judged(items: list[Item]) -> str:
+    item = next(item for item in items if item.scorer == "judge")
+    return item.origin or item.id
 
 
 def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:

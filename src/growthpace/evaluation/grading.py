@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from growthpace.data.items import Item, read_items
 from growthpace.errors import InputError
 from growthpace.evaluation import paper_rules
+from growthpace.evaluation.judgements import Verdict, read_judgements
 from growthpace.evaluation.predictions import Prediction, read_predictions
-from growthpace.evaluation.scorers import SCORERS
+from growthpace.evaluation.scorers import SCORERS, judge
 from growthpace.files import write_table
 
 SCHEMA = pa.schema(
@@ -26,20 +27,25 @@ SCHEMA = pa.schema(
         ("item_id", pa.string()),
         ("ability", pa.string()),
         ("group", pa.string()),  # non-empty where items share a passage: their errors are not independent
-        ("grade", pa.float64()),  # in [0, 1]
+        ("grade", pa.float64()),  # in [0, 1]; null where it is missing: a judge gave no verdict
         ("chance", pa.float64()),  # expected grade of a uniform guesser on this item
         ("parsed", pa.string()),  # what was understood as the answer, '' where nothing was
         ("cut", pa.bool_()),  # the prompt was too long and lost tokens at its front
         ("subject", pa.string()),  # part of a benchmark, '' elsewhere
         ("text_grade", pa.float64()),  # what the text is worth where the grade is of log-probabilities; null elsewhere
+        ("missing", pa.bool_()),  # a judge gave no verdict: there is no grade, which is not 0
     ]
 )
 
 
 def grade_predictions(
-    items: Sequence[Item], predictions: Iterable[Prediction], paper_compatible: bool = False
+    items: Sequence[Item],
+    predictions: Iterable[Prediction],
+    *,
+    paper_compatible: bool = False,
+    verdicts: Iterable[Verdict] = (),
 ) -> pa.Table:
-    """One row per item, in the items' order, with the columns of `SCHEMA`.
+    """One row per item, in the items' order, with the columns of `SCHEMA`. verdicts: a judge's, on items that need one.
 
     paper_compatible: by the rules of the paper's released code, where it had any for an item's scorer
     (`paper_rules.GRADES`).
@@ -68,10 +74,16 @@ def grade_predictions(
             f"({', '.join(by_paper)})"
         )
     by_item = {prediction.item_id: prediction for prediction in predictions}
+    judged: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        judged.setdefault(verdict.item_id, []).append(verdict)
     rows = []
     for item in items:
         prediction = by_item[item.id]
-        grade = by_paper.get(item.scorer, SCORERS[item.scorer].grade)(item, prediction)
+        if item.id in judged and item.scorer == judge.NAME:
+            grade = judge.graded(item, judged[item.id])
+        else:
+            grade = by_paper.get(item.scorer, SCORERS[item.scorer].grade)(item, prediction)
         rows.append(
             {
                 "item_id": item.id,
@@ -83,6 +95,7 @@ def grade_predictions(
                 "cut": prediction.cut_tokens > 0,
                 "subject": item.subject,
                 "text_grade": None if item.scorer in by_paper else _text_grade(item, prediction),
+                "missing": grade.grade is None,
             }
         )
     return pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -116,9 +129,12 @@ def grade_file(
     predictions_path: str | Path,
     output_path: str | Path,
     metadata: dict[str, Any],
+    *,
     paper_compatible: bool = False,
+    judgements_path: str | Path | None = None,
 ) -> None:
-    """Grades a suite's predictions file into a grades file; paper_compatible as in `grade_predictions`.
+    """Grades a suite's predictions file, with the judgements of a suite that is judged, into a grades file;
+    paper_compatible as in `grade_predictions`.
 
     `metadata` goes into the output, with `scorers`, the versions of the scorers that were used, and with
     `paper_rules`, the version of the released code's rules, where they were. Raises `InputError` as
@@ -126,7 +142,9 @@ def grade_file(
     """
     items = read_items(items_path)
     try:
-        grades = grade_predictions(items, read_predictions(predictions_path), paper_compatible)
+        verdicts = read_judgements(judgements_path) if judgements_path else ()
+        predictions = read_predictions(predictions_path)
+        grades = grade_predictions(items, predictions, paper_compatible=paper_compatible, verdicts=verdicts)
     except InputError as error:
         raise InputError(f"{predictions_path}: {error}") from None
     used = {name: SCORERS[name].VERSION for name in sorted({item.scorer for item in items})}

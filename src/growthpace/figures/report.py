@@ -47,6 +47,7 @@ def render(
     figures: Mapping[str, str],
     costs: Iterable[Mapping[str, Any]],
     provenance: Mapping[str, Any],
+    judge: Mapping[str, Any] | None = None,
 ) -> str:
     """The page as HTML text; equal input gives equal text.
 
@@ -59,6 +60,7 @@ def render(
     figures: {name in panels.FIGURES: SVG text}, shown in this order.
     costs: one dict per run: model, dataset, seed, wall_seconds, tokens_per_second, device; None where unknown.
     provenance: {config: text of the study file, versions: {name: version}, hashes: {name: hash}}.
+    judge: what `judging.stage.report_judge` gives; None where nothing is judged.
     """
     runs = [dict(run) for run in completeness]
     points, pace, comparisons = (_of_suite(table, suite) for table in (points, pace, comparisons))
@@ -79,7 +81,7 @@ def render(
              "svg": inline_svg(text, key)}
             for key, text in figures.items()
         ],
-        costs=[dict(row) for row in costs], total=_total(costs), provenance=provenance,
+        costs=[dict(row) for row in costs], total=_total(costs), provenance=provenance, judge=judge,
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def write_report(study: Study, paths: Paths, config: Path, partial: bool = False
         figures={name: (paths.root / "figures" / f"{name}.svg").read_text(encoding="utf-8") for name in FIGURES},
         costs=_costs(study, paths),
         provenance=_provenance(study, paths, config),
+        judge=read_json(folder / "judge.json") if study.judge and (folder / "judge.json").exists() else None,
     )
     target = paths.root / "report.html"
     write_text(target, page)

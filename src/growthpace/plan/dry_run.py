@@ -26,6 +26,7 @@ STAGES = {
     "base models": ("fetch_model", "base_model"),
     "training": ("spec_run", "train"),
     "prediction": ("spec_predict", "predict"),
+    "judging": ("spec_judge", "judge", "judge_report"),
     "grading": ("spec_grade", "grade", "select"),
     "analysis": ("collect", "fit", "compare", "advise"),
     "report": ("figure", "report"),

@@ -251,6 +251,10 @@ class Planned:
             evaluations = len(self.grid.evaluations(run))
             found["prediction", run.model] += evaluations
             found["grading", run.model] += evaluations
+            if judged := sum(suite in self.study.judged for suite, _ in self.grid.evaluations(run)):
+                found["judging", run.model] += judged
+        if self.study.judge:
+            found["judging", None] = 2  # the spec and the report
         found["analysis", None] = len(STAGES["analysis"])
         found["report", None] = len(self.wiring.figures()) + 1
         return found

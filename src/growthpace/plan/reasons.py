@@ -154,6 +154,7 @@ def _names(study: Study, job: Job) -> dict[str, str]:
 
 
 _SECTIONS = {
+    "spec_judge": "judge",
     "select": "selection",
     "collect": "analysis",
     "fit": "analysis",

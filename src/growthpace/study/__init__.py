@@ -32,6 +32,7 @@ from growthpace.study.items import (
     Microworld,
     MicroworldItems,
 )
+from growthpace.study.judge import Judge, Limits, Prices
 from growthpace.study.models import Initialise, Lora, Model, Pretraining
 from growthpace.study.sources import Mix, Source
 from growthpace.study.training import Training
@@ -70,6 +71,13 @@ class Study(Strict):
     threads: Count = 1
     """CPU threads of a training or prediction job. Sums in floating point depend on it, so it is part of the study."""
     microworld: Microworld | None = None
+    judge: Judge | None = None
+    """Who grades the suites that are `judged`."""
+
+    @property
+    def judged(self) -> list[str]:
+        """Suites that have items for the judge."""
+        return [name for name, suite in self.suites.items() if suite.judged]
 
     @field_validator("abilities")
     @classmethod
@@ -124,6 +132,8 @@ __all__ = [
     "HubDatasetItems",
     "Initialise",
     "Items",
+    "Judge",
+    "Limits",
     "Lora",
     "Microworld",
     "MicroworldItems",
@@ -131,6 +141,7 @@ __all__ = [
     "Model",
     "Palette",
     "Pretraining",
+    "Prices",
     "Selection",
     "Source",
     "Study",

@@ -36,6 +36,8 @@ class Suite(Strict):
     paper_compatible: bool = False
     """Grades as the paper's released code did, faults and all (docs/scorers.md), so that old numbers can be compared.
     Goes with `answers: both`: it read letters from texts, and from log-probabilities where a text was longer."""
+    judged: bool = False
+    """Whether it has items that the study's `judge` grades (scorer judge)."""
 
     @model_validator(mode="after")
     def _answers(self):

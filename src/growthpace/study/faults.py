@@ -28,6 +28,7 @@ def faults_between_sections(study: Study) -> Iterator[str]:
     yield from _epochs(study)
     yield from _suites(study)
     yield from _microworld(study)
+    yield from _judge(study)
 
 
 def faults_of_folders(study: Study) -> Iterator[str]:
@@ -195,6 +196,14 @@ def _microworld(study: Study) -> Iterator[str]:
         yield "microworld: missing, but a source, a suite or a model of this study is made from it"
     if study.microworld is not None and not any(users):
         yield "microworld: would have no effect, no source, suite or model of this study is made from it"
+
+
+def _judge(study: Study) -> Iterator[str]:
+    if study.judge is None:
+        for name in study.judged:
+            yield f"suites.{name}.judged: true, but the study has no judge (allowed: false, or a section judge)"
+    elif not study.judged:
+        yield "judge: would have no effect, no suite of this study is judged (suites.X.judged: true)"
 
 
 def _items(key: str, items: Any, abilities: list[str] | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ from growthpace.evaluation.scorers import (
     cloze,
     code,
     exact_match,
+    judge,
     letter,
     letters,
     math,
@@ -19,7 +20,7 @@ from growthpace.evaluation.scorers.base import Grade, Scorer
 
 SCORERS: dict[str, Scorer] = {
     scorer.NAME: scorer
-    for scorer in (letter, true_false, letters, cloze, math, perplexity, exact_match, token_f1, code)
+    for scorer in (letter, true_false, letters, cloze, math, perplexity, exact_match, token_f1, code, judge)
 }
 """Scorers by name. The `none` of items that only train is no scorer."""
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # reading items and predictions needs pyarrow, which a Snakef
 class Grade:
     """What a prediction is worth."""
 
-    grade: float
-    """In [0, 1]; 1 is right."""
+    grade: float | None
+    """In [0, 1]; 1 is right. None where it is missing (scorer judge alone), which is not 0."""
     chance: float
     """Expected grade of a uniform guesser, in [0, 1]."""
     parsed: str
