@@ -65,7 +65,7 @@ def test_a_file_that_is_not_there(tmp_path):
     (("suite", "exam"), "'exam' is no suite of the study small (allowed: valid, test)"),
     (("dataset", "baseline", "1"), "'baseline' is no dataset of the study small (allowed: curated-4, curated-16, "),
     (("base-model", "xl"), "'xl' is no model of the study small (allowed: s, m)"),
-    (("spec", "exam"), "spec: unknown stage 'exam' (allowed: run, predict, grade)"),
+    (("spec", "exam"), "spec: unknown stage 'exam' (allowed: run, predict, judge, grade)"),
 ])  # fmt: skip
 def test_a_name_that_the_study_does_not_have(tmp_path, arguments, message):
     write_items(tmp_path)

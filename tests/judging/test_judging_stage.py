@@ -40,7 +40,7 @@ def grades_of(study, paths):
     target = paths.grades(RUN, "open", 0)
     metadata = grade_metadata(study, RUN, "open", 0, paths)
     answers, verdicts = paths.prediction(RUN, "open", 0), paths.judgements(RUN, "open", 0)
-    grade_file(paths.suite("open"), answers, target, metadata, verdicts)
+    grade_file(paths.suite("open"), answers, target, metadata, judgements_path=verdicts)
     return read_grades(target).to_pandas()
 
 
@@ -219,7 +219,7 @@ def test_suites_and_judges_must_agree(tmp_path):
         suite = study.suites["open"].model_copy(update=settings)
         changed_study = study.model_copy(update={"suites": {**study.suites, "open": suite}})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("growthpace.data.pools.read_items_of", lambda *args, items=items: items)
+            patch.setattr("growthpace.data.pools.read_items_of", lambda *args, items=items, **named: items)
             with pytest.raises(InputError, match=message):
                 suite_items(changed_study, "open")
 
