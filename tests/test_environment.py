@@ -31,7 +31,7 @@ STAGES = {
 }
 """Which modules run in which environment, besides the command line and the study, which run in all."""
 
-EVERYWHERE = ("cli.py", "study", "config_file.py", "grid.py", "files.py", "specs.py", "data/items.py")
+EVERYWHERE = ("cli", "study", "config_file.py", "grid.py", "files.py", "specs.py", "data/items.py")
 
 
 def lock():
@@ -79,7 +79,7 @@ def test_an_environment_has_what_its_stage_imports(stage):
     for name in (*EVERYWHERE, *STAGES[stage]):
         modules += [PACKAGE / name] if name.endswith(".py") else (PACKAGE / name).rglob("*.py")
     needed = {name for module in modules for name in imported(module)} - set(sys.stdlib_module_names)
-    # vLLM wants an environment of its own (docs/evaluation.md); `wire` is what a sandbox's scripts call their neighbour.
+    # vLLM wants an environment of its own (docs/evaluation.md); a sandbox's scripts call their neighbour `wire`.
     needed -= {"growthpace", "vllm", "wire"}
     distributions = packages_distributions()
     missing = [n for n in needed if not {canonicalize_name(d) for d in distributions[n]} & environment(stage).keys()]

@@ -13,6 +13,7 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 import tiny
+from growthpace.analysis.scores import NEAR_TIE
 from growthpace.errors import InputError
 from growthpace.evaluation import engine as engine_module
 from growthpace.evaluation import generating, memory
@@ -130,6 +131,22 @@ def test_scores_in_bf16(tmp_path, kind):
         assert ours == pytest.approx(theirs, abs=0.3)
         close += ours == pytest.approx(theirs, abs=1e-3)
     assert close > 5, "some to the last bit of bf16 that sums in another order leave"
+
+
+def test_in_bf16_a_batch_turns_near_ties_alone(tmp_path):
+    """Grades in other batches are the same for all items but those whose best option leads by less than NEAR_TIE."""
+    save(tmp_path, tiny.make_config(46, initializer_range=0.15), dtype=torch.bfloat16)
+    chance, options = random.Random(7), [[number] for number in (5, 6, 7, 8)]
+    asked = [Question([chance.randrange(3, 43) for _ in range(chance.randint(1, 40))], options) for _ in range(300)]
+    ways = [Engine(tmp_path, "paper", threads=1, batch_tokens=size).score(asked) for size in (1, 97, None)]
+    turned = near = 0
+    for scores in zip(*ways, strict=True):
+        margins = [sorted(score)[-1] - sorted(score)[-2] for score in scores]
+        same = len({max(range(4), key=score.__getitem__) for score in scores}) == 1
+        assert same or min(margins) < NEAR_TIE
+        turned, near = turned + (not same), near + (min(margins) < NEAR_TIE)
+    assert ways[0] != ways[1], "the last bits do depend on the batch"
+    assert turned <= near < 150, "a report, not an excuse"
 
 
 def test_questions_that_cannot_be_scored(llama):

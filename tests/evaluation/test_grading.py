@@ -45,6 +45,8 @@ def test_rows_follow_the_items():
     parsed = ["B", "", r"2\sqrt{3}", "AC", "李白", "0 (margin 1.000)", "blue", "red door"]
     assert table.column("parsed").to_pylist() == parsed
     assert table.column("cut").to_pylist() == [False] * 5 + [True, False, False]
+    leads = table.column("margin").to_pylist()
+    assert leads == [1.0, 0.0, None, None, None, 1.0, None, None], "nats; of perplexity nats a token"
 
 
 @pytest.mark.parametrize(

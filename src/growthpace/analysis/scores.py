@@ -33,6 +33,8 @@ from growthpace.files import read_metadata, write_table
 
 OVERALL = "overall"
 """The ability of rows that average a study's own abilities, each weighing the same."""
+NEAR_TIE = 0.1
+"""Nats: in half precision a candidate's log-probability moves by about so much with what else is in its batch."""
 KINDS = ("untuned", "grid", "mix")
 """What a dataset is, in the order of all tables here."""
 CHECKPOINT = ["model", "parameters", "dataset", "kind", "source", "volume", "seed", "epoch", "selected", "suite"]
@@ -52,14 +54,15 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
     scores: the columns of `CHECKPOINT`, then ability, score, standard_error (clustered over groups; NaN for a single
     cluster), low, high (see `score_interval`, at level `confidence`), items, clusters, chance (mean of the items'
     own; all in [0, 1]), cut (share of items whose prompt was too long and lost tokens at its front), missing (number of
-    items, besides `items`, to which a judge gave no grade: they are in no mean), the columns of `MACRO` (the same four
-    for the mean over an ability's subjects, each weighing the same; equal to the former where there is one subject or
-    none), in_domain. A row `overall` is the mean over the study's own abilities and exists only where all of them are
-    there.
+    items, besides `items`, to which a judge gave no grade: they are in no mean), near_ties (number of items whose best
+    candidate leads by less than NEAR_TIE: another precision or batch could turn them), the columns of `MACRO` (the same
+    four for the mean over an ability's subjects, each weighing the same; equal to the former where there is one subject
+    or none), in_domain. A row `overall` is the mean over the study's own abilities and exists only where all of them
+    are there.
 
     item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, subject ('' in files of older versions),
-    grade (NaN where missing), chance, cut, missing, in_domain and abilities_in_study (how many abilities the study has
-    of its own).
+    grade (NaN where missing), chance, cut, margin (NaN where none), missing, in_domain and abilities_in_study (how many
+    abilities the study has of its own).
 
     Raises `InputError` for metadata that is missing, files of different studies, one checkpoint given twice, an item
     given twice, grades or chances outside [0, 1] or not there (but for a judge's, see above), and an ability of which
@@ -108,6 +111,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
     frame.insert(GRADES.index("group") + 1, "subject", subjects)
     if frame.empty:
         raise InputError(f"{path}: holds no grades")
+    frame["margin"] = table["margin"].to_pandas() if "margin" in table.column_names else float("nan")
     known = table["missing"].to_pandas().fillna(False).astype(bool) if "missing" in table.column_names else False
     frame["missing"] = known & frame["grade"].isna()
     for column in ("grade", "chance"):
@@ -164,6 +168,7 @@ def _score(part: pd.DataFrame, confidence: float) -> dict[str, Any]:
     return {
         **dict(zip(["score", "standard_error", "low", "high"], micro, strict=True)),
         "items": len(part), "clusters": sample.clusters, "chance": chance, "cut": cut, "missing": missing,
+        "near_ties": int((part["margin"] < NEAR_TIE).sum()),
         **dict(zip(MACRO, macro, strict=True)),
     }  # fmt: skip
 

@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         ("cut", pa.bool_()),  # the prompt was too long and lost tokens at its front
         ("subject", pa.string()),  # part of a benchmark, '' elsewhere
         ("text_grade", pa.float64()),  # what the text is worth where the grade is of log-probabilities; null elsewhere
+        ("margin", pa.float64()),  # nats by which the best candidate leads (its mean, for perplexity); null elsewhere
         ("missing", pa.bool_()),  # a judge gave no verdict: there is no grade, which is not 0
     ]
 )
@@ -95,6 +96,7 @@ def grade_predictions(
                 "cut": prediction.cut_tokens > 0,
                 "subject": item.subject,
                 "text_grade": None if item.scorer in by_paper else _text_grade(item, prediction),
+                "margin": _margin(item, prediction),
                 "missing": grade.grade is None,
             }
         )
@@ -106,6 +108,19 @@ def _text_grade(item: Item, prediction: Prediction) -> float | None:
     if prediction.text is None or not prediction.logprobs:
         return None
     return SCORERS[item.scorer].grade(item, replace(prediction, logprobs=(), tokens=())).grade
+
+
+def _margin(item: Item, prediction: Prediction) -> float | None:
+    """By how much the best candidate leads the next, in what its scorer compares (nats, or nats a token); None where no
+    candidates are compared."""
+    scorer = SCORERS[item.scorer]
+    if scorer.NEEDS != "candidates" or len(prediction.logprobs) < 2:
+        return None
+    values = prediction.logprobs
+    if scorer.END_OF_TURN:
+        values = [total / count for total, count in zip(values, prediction.tokens, strict=True)]
+    second, first = sorted(values)[-2:]
+    return first - second
 
 
 def _named(ids: list[str]) -> str:

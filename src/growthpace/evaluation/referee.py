@@ -82,7 +82,7 @@ def export_of_study(study: Study, model: str, suite: str, paths: Paths, folder: 
 
 def _document(item: Item, encoder: Encoder, context: int, max_new_tokens: int) -> tuple[dict[str, Any] | None, str]:
     """What the harness is asked about an item; or None and why not."""
-    if SCORERS[item.scorer].NEEDS == "judgement" or any(not m.content.strip() for m in item.messages[:-1]):
+    if item.scorer == "judge" or any(not m.content.strip() for m in item.messages[:-1]):
         return None, "several turns or a judge"
     by_candidates = SCORERS[item.scorer].NEEDS == "candidates"
     ids = [encoder.answer(text) for text in item.candidates] if by_candidates else []

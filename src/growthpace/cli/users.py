@@ -1,0 +1,128 @@
+"""Verbs that users call."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from growthpace.cli.base import USERS, AsJson, Config, Cores, RunName, Yes, app, epoch_of, live_jobs, opened, report
+
+
+@app.command(rich_help_panel=USERS)
+def check(config: Config):
+    """Validate a study: its config and all of its data that is on this machine."""
+    from growthpace.checks import check_study
+    from growthpace.grid import Grid
+
+    study, _ = opened(config)
+    found = check_study(study)
+    for key, number in found["items"].items():
+        report(f"{key}: {number:,} items")
+    for key in found["unchecked"]:
+        report(f"{key}: on the hub, checked when it is fetched")
+    for key, cost in found["judging"].items():
+        report(f"{key}: {cost}")
+    grid = Grid(study)
+    report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
+
+
+@app.command(rich_help_panel=USERS)
+def run(
+    config: Config,
+    cores: Cores = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="show what would be done and why")] = False,
+):
+    """Run a study on this machine, doing only what is missing."""
+    from growthpace.local import run_study
+
+    sys.exit(run_study(config, cores, dry_run, report))
+
+
+@app.command(rich_help_panel=USERS)
+def demo(cores: Cores = 2):
+    """Run the embedded study and print where its report is."""
+    from growthpace.local import run_study
+
+    sys.exit(run_study(Path("config/demo.yaml"), cores, False, report))
+
+
+@app.command(rich_help_panel=USERS)
+def plan(
+    config: Config,
+    gpus: Annotated[int | None, typer.Option(help="how many GPUs the wall time is told for")] = None,
+    diff: Annotated[Path | None, typer.Option(help="another plan's JSON, to tell the differences from")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json-file", help="where to write the plan as JSON")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="where to write it as Markdown")] = None,
+    html: Annotated[Path | None, typer.Option(help="where to write it as a page")] = None,
+    as_json: AsJson = False,
+):
+    """Show what there is to do, why, and what it costs; changes nothing."""
+    from growthpace.plan.command import plan as show
+
+    sys.exit(show(config, json_path, markdown, html, gpus, diff, as_json, report, live_jobs(config)))
+
+
+@app.command(rich_help_panel=USERS)
+def why(config: Config, cell: Annotated[str, typer.Argument(help="MODEL/DATASET/seed-N[/SUITE/EPOCH], or a file")]):
+    """Say whether a cell is done, and if not, why it will run."""
+    from growthpace.plan.command import why as tell
+
+    sys.exit(tell(config, cell, report, live_jobs(config)))
+
+
+@app.command(rich_help_panel=USERS)
+def clean(
+    config: Config,
+    orphans: Annotated[bool, typer.Option(help="also runs that are no longer in the study")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+):
+    """Show what of a study is needed no more and how much that frees, then remove it."""
+    from growthpace.cluster.clean import clean as free
+
+    sys.exit(free(config, yes, as_json, orphans, report))
+
+
+@app.command(rich_help_panel=USERS)
+def export(config: Config, name: RunName, epoch: int, folder: Path):
+    """Write a checkpoint as a plain Hugging Face folder, its adapters merged in."""
+    from growthpace.grid import Grid
+
+    study, paths = opened(config)
+    found = Grid(study).run(name)
+    from growthpace.models.export import export_checkpoint  # torch, as in train
+
+    export_checkpoint(study, found, epoch, paths, folder)
+    report(f"export {name}: epoch {epoch} written to {folder}")
+
+
+@app.command(rich_help_panel=USERS)
+def answers(config: Config, name: RunName, suite: str, epoch: str):
+    """Print what a checkpoint answered, an item a line as JSON: texts, log-probabilities, grades, seconds."""
+    import json
+
+    from growthpace.evaluation.item_log import item_log
+    from growthpace.grid import Grid
+
+    study, paths = opened(config)
+    grid = Grid(study)
+    grid.require(suite=suite)
+    for record in item_log(grid.run(name), suite, epoch_of(epoch), paths):
+        report(json.dumps(record, ensure_ascii=False))
+
+
+@app.command(rich_help_panel=USERS)
+def referee(config: Config, suite: str, folder: Path, model: Annotated[str, typer.Option(help="of the study")] = ""):
+    """Write a suite as task files of lm-evaluation-harness, to compare its scores with growthpace's."""
+    from growthpace.grid import Grid
+
+    study, paths = opened(config)
+    model = model or next(iter(study.models))
+    Grid(study).require(suite=suite, model=model)
+    from growthpace.evaluation.referee import export_of_study  # transformers, for its tokenizers
+
+    for line in export_of_study(study, model, suite, paths, folder):
+        report(line)
