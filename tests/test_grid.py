@@ -207,8 +207,9 @@ def test_what_changes_no_result_changes_no_settings(path, value):
     assert affected(path, value) == set()
 
 
-def test_grading_as_the_papers_code_did_changes_grades_and_nothing_else():
-    assert affected("suites.test.paper_compatible", True, changed("suites.test.answers", "both")) == {"grade"}
+def test_grading_as_the_papers_code_did_needs_the_last_step_of_its_suite():
+    found = affected("suites.test.paper_compatible", True, changed("suites.test.answers", "both"))
+    assert found == {"grade", "predict test"}
 
 
 @pytest.mark.parametrize(("path", "value"), [

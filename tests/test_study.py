@@ -85,8 +85,8 @@ def test_a_sound_study_is_read(tmp_path):
     ("suites.test.epochs", "best", "suites.test.epochs: found 'best', allowed: all, selectable, selected or "
      "a list, not empty (each a whole number from 1)"),
     ("suites.test.epochs", [1, 0], "suites.test.epochs[2]: found 0, allowed: a whole number from 1"),
-    ("suites.test.paper_compatible", True, "suites.test: paper_compatible needs texts and log-probabilities, but "
-     "answers: logprob (allowed: both)"),
+    ("suites.test.paper_compatible", True,
+     "suites.test: paper_compatible needs texts, but answers: logprob makes none (allowed: text, both)"),
     ("models.s", {"initialise": LLAMA | {"corpus": "wiki"}},
      "models.s.initialise.corpus: found 'wiki', allowed: microworld or a list, not empty (each a path)"),
     ("sources.curated.items.files", 3, "sources.curated.items.files: found 3, allowed: a text or a section of names"),

@@ -242,6 +242,7 @@ class Grid:
             "max_new_tokens": self.study.suites[suite].max_new_tokens,
             "answers": self.study.suites[suite].answers,
             "generation": self.study.suites[suite].generation,
+            **({"last_step": True} if self.study.suites[suite].paper_compatible else {}),
         }
 
     def grading_settings(self) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 import tiny
+from growthpace.conversation import PAPER_TOKENS
 from growthpace.data.items import Message, write_items
 from growthpace.errors import InputError
 from growthpace.evaluation.grading import grade_file
@@ -100,3 +102,29 @@ def test_turns_that_nobody_wrote_are_the_models(here):
     written = replace(item, messages=(messages[0], Message("assistant", found["one"].text), *messages[2:]))
     ((again,),) = answers(engine, [written], 4)
     assert (again.text, again.earlier) == (found["open"].text, ())
+
+
+def test_the_last_step_of_a_suite_that_is_graded_as_the_papers_code_did(tmp_path):
+    """It is what a plain forward pass over the prompt and the answer says of the tokens A to D."""
+    from growthpace.evaluation.answering import answers
+    from growthpace.evaluation.engine import Engine
+
+    letters = list("ABCD")
+    folder = tiny.save_model(tmp_path / "model", extra=[*PAPER_TOKENS, *letters])
+    engine = Engine(folder, "paper", threads=1)
+    ids = engine.tokenizer.convert_tokens_to_ids(letters)
+    settings = {"scorer": "letter", "answer": "A", "candidates": ("A", "B", "C", "D")}
+    items = [tiny.make_item(f"item-{n}", " ".join(tiny.WORDS[n : n + 1 + n % 7]), "A", **settings) for n in range(20)]
+    ways = {"how": "text", "paper_compatible": True}
+    found = {one.item_id: one for batch in answers(engine, items, 3, **ways) for one in batch}
+    assert {one.finished for one in found.values()} >= {False}
+    for item in items:
+        one = found[item.id]
+        prompt = engine.encoder.prompt(item.messages[:-1])
+        ((said, ended),) = engine.generate([prompt], 3)
+        context = [*prompt, *(said if ended else said[:-1])]
+        with torch.inference_mode():
+            logits = engine.model(torch.tensor([context])).logits[0, -1]
+        assert one.last_step == pytest.approx(torch.log_softmax(logits, -1)[ids].tolist(), abs=1e-4)
+    with pytest.raises(InputError, match="the tokenizer has no tokens A, B, C and D"):
+        list(answers(Engine(tiny.save_model(tmp_path / "other"), "paper", threads=1), items, 3, **ways))

@@ -24,7 +24,7 @@ def test_b4_the_average_is_half_the_mean():
 
 
 @pytest.mark.parametrize(
-    ("text", "logprobs", "parsed"),
+    ("text", "last_step", "parsed"),
     [
         ("B", (), "B"),
         (" B\n", (), "B"),
@@ -36,16 +36,16 @@ def test_b4_the_average_is_half_the_mean():
         ("", (-4.0, -3.0, -2.0, -1.0), "D"),
     ],
 )
-def test_b11_longer_answers_are_not_read(text, logprobs, parsed):
+def test_b11_longer_answers_are_not_read(text, last_step, parsed):
     item = make_item("letter", "B", "ABCD")
-    prediction = replace(said(text), logprobs=logprobs, tokens=(1,) * len(logprobs))
+    prediction = replace(said(text), last_step=last_step)
     result = GRADES["letter"](item, prediction)
     assert (result.parsed, result.grade, result.chance) == (parsed, float(parsed == "B"), 0.25)
     assert GRADES["letter"](make_item("letter", "B", "ABC"), said("B")).chance == 0.33
 
 
-def test_b11_needs_log_probabilities():
-    with pytest.raises(InputError, match=r"item-1.*answers: both"):
+def test_b11_needs_the_last_step():
+    with pytest.raises(InputError, match=r"item-1.*by the last generated step, which the prediction lacks"):
         GRADES["letter"](make_item("letter", "B", "ABCD"), said("答案是B"))
 
 

@@ -64,7 +64,7 @@ rule grade:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=2500,
         runtime=30,
     shell:
         f"python -m growthpace grade {CONFIG} {THIS_RUN}"

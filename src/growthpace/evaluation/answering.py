@@ -33,14 +33,20 @@ class Fitted:
 
 
 def answers(
-    engine: Engine, items: Sequence[Item], max_new_tokens: int, how: str = "logprob", known: Collection[str] = ()
+    engine: Engine,
+    items: Sequence[Item],
+    max_new_tokens: int,
+    how: str = "logprob",
+    *,
+    paper_compatible: bool = False,
+    known: Collection[str] = (),
 ) -> Iterator[list[Prediction]]:
     """Predictions of the items, a batch at a time: candidates scored or an answer generated, as their scorers need.
 
-    how: `Suite.answers`, for items with options. known: ids of items that need no answer. Which items are answered
-    together depends on all of them, never on what is known (a batch is left out as a whole), since the last bits of a
-    result depend on the batch. Raises `InputError` naming an item that cannot be answered, FloatingPointError naming
-    one for which the model's logits are NaN.
+    how, paper_compatible: the suite's `answers`, for items with options, and its key of that name. known: ids of items
+    that need no answer. Which items are answered together depends on all of them, never on what is known (a batch is
+    left out as a whole), since the last bits of a result depend on the batch. Raises `InputError` naming an item that
+    cannot be answered, FloatingPointError naming one for which the model's logits are NaN.
     """
     scored, generated = [], []
     for item in items:
@@ -50,7 +56,7 @@ def answers(
         by_candidates = SCORERS[item.scorer].NEEDS == "candidates" and by_options
         (scored if by_candidates else generated).append(item)
     yield from _scored(engine, scored, known)
-    yield from _generated(engine, generated, max_new_tokens, how == "both", known)
+    yield from _generated(engine, generated, max_new_tokens, how == "both", paper_compatible, known)
 
 
 # --- candidates ---
@@ -98,9 +104,9 @@ def _scores(item: Item, candidates: Sequence[Sequence[int]], logprobs: tuple[flo
 
 
 def _generated(
-    engine: Engine, items: list[Item], max_new_tokens: int, both: bool, known: Collection[str]
+    engine: Engine, items: list[Item], max_new_tokens: int, both: bool, last_step: bool, known: Collection[str]
 ) -> Iterator[list[Prediction]]:
-    """both: score the options of items with options too."""
+    """both: score the options of items with options too; last_step: and, of letters, the last step (`last_step`)."""
     room = engine.context - max_new_tokens
 
     def first_prompt(item: Item) -> list[int]:
@@ -108,7 +114,12 @@ def _generated(
 
     def answer(batch: list[int]) -> list[Prediction]:
         asked = [items[index] for index in batch]
-        found = _converse(engine, asked, room, max_new_tokens)
+        found, at_end = _converse(engine, asked, room, max_new_tokens)
+        if last_step and (places := [place for place, item in enumerate(asked) if item.scorer == "letter"]):
+            letters = tuple([token] for token in _bare_letters(engine.encoder))
+            scores = engine.score([Question(at_end[place], letters) for place in places])
+            for place, values in zip(places, scores, strict=True):
+                found[place] = replace(found[place], last_step=values)
         scored = [place for place, item in enumerate(asked) if both and item.scorer in OPTIONS]
         if scored:
             candidates = [_candidates(engine.encoder, asked[place]) for place in scored]
@@ -134,8 +145,20 @@ def _open_turns(item: Item) -> list[int]:
     return [n for n, m in enumerate(item.messages[:-1]) if m.role == "assistant" and not m.content.strip()] + [last]
 
 
-def _converse(engine: Engine, items: list[Item], room: int, max_new_tokens: int) -> list[Prediction]:
-    """Answers of the items' open turns, the earlier ones first; a later one sees what was said before."""
+def _bare_letters(encoder: Encoder) -> list[int]:
+    """The tokens `A` to `D` as the paper's released code asked for them: not those that tuning taught (B25)."""
+    ids = [encoder.tokenizer.convert_tokens_to_ids(letter) for letter in "ABCD"]
+    if None in ids or encoder.tokenizer.unk_token_id in ids:
+        raise InputError("paper_compatible: the tokenizer has no tokens A, B, C and D, whose logits the code compared")
+    return ids
+
+
+def _converse(
+    engine: Engine, items: list[Item], room: int, max_new_tokens: int
+) -> tuple[list[Prediction], list[list[int]]]:
+    """Answers of the items' open turns, the earlier ones first (a later one sees what was said before), and the tokens
+    from which the last step of each made its token."""
+    at_end: list[list[int]] = [[]] * len(items)
     said: list[list[Message]] = [list(item.messages) for item in items]
     predictions: list[Prediction | None] = [None] * len(items)
     began = time.monotonic()
@@ -155,10 +178,11 @@ def _converse(engine: Engine, items: list[Item], room: int, max_new_tokens: int)
             said[number][place] = Message("assistant", text)
             earlier = tuple(said[number][n].content for n in _open_turns(items[number])[:turn])
             blank = _blank(items[number], prompt, time.monotonic() - began)
+            at_end[number] = [*prompt.prompt, *(tokens if ended else tokens[:-1])]
             predictions[number] = replace(
                 blank, text=text, finished=ended, generated_tokens=len(tokens), earlier=earlier
             )
-    return predictions
+    return predictions, at_end
 
 
 # --- both ---

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # see scorers/base.py
     from growthpace.data.items import Item
     from growthpace.evaluation.predictions import Prediction
 
-VERSION = 1
+VERSION = 2
 """To be raised with every change that can change a grade, as a scorer's."""
 
 TRUE_WORDS = ("正确", "对", "T", "√", "V")
@@ -27,27 +27,23 @@ FALSE_WORDS = ("错误", "错", "F", "×", "X")
 
 
 def letter(item: Item, prediction: Prediction) -> Grade:
-    """An answer of one character is that character; any other is the most probable of the letters A to D (B11).
+    """An answer of one character is that character; any other is the most probable of the tokens `A` to `D` at the last
+    generated step, where the model ends its turn (B11, B25). Of equal ones the first counts. Chance is 0.33 for three
+    options and 0.25 for any other number.
 
-    The released code took those probabilities from the last generated step, where the model ends its turn, and of the
-    tokens `A` to `D` rather than those that tuning taught (B25). A prediction holds neither: the log-probabilities of
-    the item's letters in place of the answer stand in for them, so such answers' grades are close, not equal. Of equal
-    ones the first counts. Chance is 0.33 for three options and 0.25 for any other number.
-
-    Raises `InputError` naming the item where an answer of several characters comes without log-probabilities.
+    Raises `InputError` naming the item where an answer of several characters comes without that step.
     """
     text = generated_text(item, prediction).strip()
     chance = 0.33 if len(item.candidates) == 3 else 0.25
     if len(text) == 1:
         parsed = text if text in "ABCD" else "E"
-    elif not prediction.logprobs:
+    elif len(prediction.last_step) != 4:
         raise InputError(
-            f"item {item.id!r}: the released code graded an answer of several characters by log-probabilities, and the "
-            "prediction has none (allowed with paper_compatible: answers: both)"
+            f"item {item.id!r}: the released code graded an answer of several characters by the last generated step, "
+            "which the prediction lacks; make it again with paper_compatible: true"
         )
     else:
-        letters = range(min(len(prediction.logprobs), 4))
-        parsed = item.candidates[max(letters, key=prediction.logprobs.__getitem__)]
+        parsed = "ABCD"[max(range(4), key=prediction.last_step.__getitem__)]
     return Grade(float(parsed == item.answer), chance, parsed)
 
 

@@ -77,7 +77,8 @@ def predict(study: Study, run: Run, suite: str, epoch: int | str, paths: Paths, 
 def _answer_missing(engine, items, suite: Suite, kept: Batches, state: StateFolder, named: str, report) -> None:
     """Answers what has no answer yet, keeping each batch as soon as it is there."""
     start, total, began = len(kept.found), len(items), time.monotonic()
-    for batch in answers(engine, items, suite.max_new_tokens, suite.answers, kept.found):
+    ways = {"paper_compatible": suite.paper_compatible, "known": kept.found}
+    for batch in answers(engine, items, suite.max_new_tokens, suite.answers, **ways):
         kept.add(batch)
         done, seconds = len(kept.found), time.monotonic() - began
         stopping = state.stop_requested and done < total

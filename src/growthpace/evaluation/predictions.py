@@ -49,6 +49,9 @@ class Prediction:
     (`write_latencies`), which is the same however long they took."""
     earlier: tuple[str, ...] = ()
     """What the model answered in earlier turns that the item leaves to it, before `text`."""
+    last_step: tuple[float, ...] = ()
+    """Of letter items in a suite that is `paper_compatible`: log-probabilities of the tokens `A` to `D` at the last
+    step of generating `text`, where its turn ends or was cut off."""
 
 
 SCHEMA = pa.schema(
@@ -65,6 +68,7 @@ SCHEMA = pa.schema(
         ("bytes", pa.list_(pa.int32())),
         ("shots", pa.int32()),
         ("earlier", pa.list_(pa.string())),
+        ("last_step", pa.list_(pa.float64())),
     ]
 )
 

@@ -35,18 +35,17 @@ class Suite(Strict):
     """What generates answers: growthpace's own loop on transformers, or vLLM, which needs an environment of its own."""
     paper_compatible: bool = False
     """Grades as the paper's released code did, faults and all (docs/scorers.md), so that old numbers can be compared.
-    Goes with `answers: both`: it read letters from texts, and from log-probabilities where a text was longer."""
+    It read letters from texts, and where a text was longer from the last generated step: goes with answers: text or
+    both."""
     judged: bool = False
     """Whether it has items that the study's `judge` grades (scorer judge)."""
 
     @model_validator(mode="after")
     def _answers(self):
-        if self.generation == "vllm" and self.answers == "both":
+        if self.generation == "vllm" and (self.answers == "both" or self.paper_compatible):
             raise ValueError("generation: vllm leaves no memory to score with at the same time (allowed: transformers)")
-        if self.paper_compatible and self.answers != "both":
-            raise ValueError(
-                f"paper_compatible needs texts and log-probabilities, but answers: {self.answers} (allowed: both)"
-            )
+        if self.paper_compatible and self.answers == "logprob":
+            raise ValueError("paper_compatible needs texts, but answers: logprob makes none (allowed: text, both)")
         return self
 
     def measured(self, abilities: list[str]) -> list[str]:
