@@ -14,7 +14,7 @@ VERSIONS = {
     "encoding": 1,
     "training": 2,
     "prediction": 2,
-    "judging": 1,
+    "judging": 2,
     "grading": 2,
     "selection": 1,
     "collect": 2,

@@ -50,7 +50,7 @@ def _ways(judge: Judge, item: Item, answers: list[str]) -> list[tuple[str, list[
     if not reference:
         raise InputError(
             f"item {item.id!r} ({item.origin}): judge.mode: pairwise, but the item has no reference answer to compare "
-            "with (allowed: mode: pointwise)"
+            "with (one to every turn; allowed: mode: pointwise)"
         )
     return [
         (ANSWER_FIRST, [("first", answers), ("second", reference)]),

@@ -129,9 +129,15 @@ def _schema(judge: Judge) -> dict[str, Any]:
 
 def _material(judge: Judge, item: Item, shown: Sequence[tuple[str, Sequence[str]]]) -> str:
     parts = []
-    if judge.mode == "pointwise" and (known := reference_answers(item)):
-        what = "A reference answer" if len(known) == 1 else "Reference answers, turn by turn"
-        parts += [f"{what}, for you alone:", *(_marked("REFERENCE", text) for text in known)]
+    if judge.mode == "pointwise":
+        known = references_by_turn(item)
+        if all(known):
+            what = "A reference answer" if len(known) == 1 else "Reference answers, turn by turn"
+            parts += [f"{what}, for you alone:", *(_marked("REFERENCE", text) for text in known)]
+        else:
+            for turn, text in enumerate(known, start=1):
+                if text:
+                    parts += [f"A reference answer to turn {turn}, for you alone:", _marked("REFERENCE", text)]
     for name, answers in shown:
         parts.append("The conversation:" if len(shown) == 1 else f"The conversation with the {name} assistant:")
         parts += [_marked(who, text) for who, text in _conversation(item, answers, name.upper())]
@@ -176,14 +182,21 @@ def model_answers(item: Item, prediction: Prediction) -> list[str]:
 
 
 def reference_answers(item: Item) -> list[str]:
-    """The item's own answer in each open turn: its `references`, where there is one for each; else, in a conversation
-    with one open turn, its last message, or what it states as `answer`. Empty where the item has none."""
+    """The item's own answer in each open turn; empty where it has none to some turn."""
+    known = references_by_turn(item)
+    return known if all(known) else []
+
+
+def references_by_turn(item: Item) -> list[str]:
+    """The item's own answer in each open turn, '' where it has none: its `references`, where there is a place for each;
+    in a conversation with one open turn its last message, or what it states as `answer`."""
     turns = open_turns(item)
     if turns == 1:
         texts = (item.messages[-1].content, item.answer, *item.references[:1])
-        return [text for text in texts if text.strip()][:1]
-    known = [text for text in item.references if text.strip()]
-    return known if len(known) == turns else []
+        return [next((text for text in texts if text.strip()), "")]
+    if len(item.references) != turns:
+        return [""] * turns
+    return [text if text.strip() else "" for text in item.references]
 
 
 def squeezed(text: str) -> str:

@@ -102,17 +102,18 @@ Subjects = Annotated[list[str], Field(min_length=1), AfterValidator(distinct)]
 
 
 class BenchmarkItems(Strict):
-    """The test items of a public benchmark in its publisher's own files, zero- or few-shot, as chat turns."""
+    """The test items of a public benchmark, zero- or few-shot, as chat turns: of its publisher's own files, or of a
+    dataset on the hub."""
 
     importer: Literal["benchmark"]
     name: Benchmark
     folder: LocalPath | None = None
-    """Local folder with the publisher's layout; it may be any folder along the publisher's paths."""
+    """Local folder with the publisher's layout (it may be any folder along the publisher's paths), or with a copy of
+    the hub's dataset in Parquet."""
     hub: str | None = None
-    """Dataset repository on the hub that holds the publisher's files; may be absent where the benchmark has a default
-    repository."""
+    """Dataset on the hub; when absent, and `folder` too, the benchmark's usual one (docs/benchmarks.md)."""
     revision: str | None = None
-    """Commit, tag or branch of the repository."""
+    """Commit, tag or branch of the dataset."""
     shots: Annotated[int, Field(ge=0)] = 0
     """Worked examples in front of every question, taken from the publisher's own."""
     subjects: Subjects | dict[Ability, Subjects] | None = None

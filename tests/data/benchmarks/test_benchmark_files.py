@@ -154,6 +154,6 @@ def test_a_repository_is_read_by_the_publishers_names(tmp_path, monkeypatch):
         assert read(elsewhere) == read(there)
         assert local_files(elsewhere, elsewhere.abilities) == []
     assert asked[0] == ("someone/tests", "data/dev/anatomy_dev.csv", "dataset", "abc")
-    missing = settings("gsm8k", tmp_path / "gsm8k").model_copy(update=given_)
-    with pytest.raises(InputError, match=r"cannot get the file 'grade_school_math/data/test\.jsonl' from the hub: 404"):
+    missing = settings("agieval", tmp_path / "agieval").model_copy(update=given_)
+    with pytest.raises(InputError, match=r"cannot get the file 'data/v1/gaokao-physics\.jsonl' from the hub: 404"):
         read(missing)

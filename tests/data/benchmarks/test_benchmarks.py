@@ -246,8 +246,8 @@ def test_settings_that_a_benchmark_cannot_serve(tmp_path, changes, message):
 
 
 def test_without_a_place_there_is_nothing_to_read(tmp_path):
-    with pytest.raises(InputError, match="benchmark mmlu: folder or hub missing: no repository"):
-        read(settings("mmlu", tmp_path).model_copy(update={"folder": None}))
+    with pytest.raises(InputError, match="benchmark agieval: folder or hub missing: no dataset of the hub is known"):
+        read(settings("agieval", tmp_path).model_copy(update={"folder": None}))
 
 
 def test_a_benchmark_without_subjects_says_so(tmp_path):

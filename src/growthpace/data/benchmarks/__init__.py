@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from growthpace.data.benchmarks.base import Benchmark, Shelf, with_shots
+from growthpace.data.benchmarks.hub import HubShelf
 from growthpace.data.items import Item, check_item
 from growthpace.errors import InputError
 from growthpace.study import Benchmark as Name
@@ -37,8 +38,9 @@ def read_benchmark(
     Raises `InputError` for an unknown subject, more shots than the publisher offers, no place to read from, and with
     file and line for a row that is no item.
     """
-    benchmark, shelf = BENCHMARKS[settings.name], _shelf(settings, fetch)
-    for ability, subject in parts(settings, abilities):
+    benchmark, wanted = BENCHMARKS[settings.name], parts(settings, abilities)
+    shelf = _shelf(settings, fetch)
+    for ability, subject in wanted:
         examples = _examples(benchmark, shelf, subject, settings.shots)
         for item in benchmark.items(shelf, subject):
             yield check_item(replace(with_shots(item, examples), ability=ability))
@@ -56,11 +58,13 @@ def _examples(benchmark: Benchmark, shelf: Shelf, subject: str, shots: int) -> l
 
 
 def benchmark_files(settings: BenchmarkItems, abilities: list[str]) -> list[Path]:
-    """The local files that reading will open, whether or not they exist; none for the hub. Raises `InputError` as
-    `read_benchmark` does for what the settings alone show to be wrong."""
+    """The local files that reading will open, whether or not they exist; none for the hub, all of a local copy of a
+    hub's dataset. Raises `InputError` as `read_benchmark` does for what the settings alone show to be wrong."""
     wanted, benchmark = parts(settings, abilities), BENCHMARKS[settings.name]
     if settings.folder is None:
         return []
+    if is_copy(settings):
+        return sorted(p for p in settings.folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     shelf = _shelf(settings, None)
     names = [name for _, subject in wanted for name in benchmark.files(shelf, subject, settings.shots > 0)]
     return [shelf.path(name) for name in dict.fromkeys(names)]
@@ -74,7 +78,13 @@ def parts(settings: BenchmarkItems, abilities: list[str]) -> list[tuple[str, str
         return InputError(f"benchmark {settings.name}: {what}")
 
     if settings.folder is None and settings.hub is None and benchmark.HUB is None:
-        raise wrong("folder or hub missing: no repository of the hub is known to hold its publisher's files")
+        raise wrong("folder or hub missing: no dataset of the hub is known that its items can be read from")
+    named = settings.folder or settings.hub
+    if named is None and settings.shots and not benchmark.HUB.examples:
+        raise wrong(
+            f"shots: {settings.shots} (allowed: 0, {benchmark.HUB.name} has no worked examples; or folder, with the "
+            "publisher's files)"
+        )
     if benchmark.SHOTS is not None and settings.shots > benchmark.SHOTS:
         offered = f"up to {benchmark.SHOTS}" if benchmark.SHOTS else "0, its publisher offers no worked examples"
         raise wrong(f"shots: {settings.shots} (allowed: {offered})")
@@ -95,11 +105,29 @@ def parts(settings: BenchmarkItems, abilities: list[str]) -> list[tuple[str, str
     return [(ability, subject) for subject, ability in found.items()]
 
 
+def is_copy(settings: BenchmarkItems) -> bool:
+    """Whether the folder holds what a dataset of the hub holds, in Parquet, and no file of the publisher's."""
+    benchmark = BENCHMARKS[settings.name]
+    if benchmark.HUB is None or settings.folder is None:
+        return False
+    shelf = Shelf(benchmark.ROOT, settings.folder, None, list)
+    if any(shelf.path(name).is_file() for name in _all_files(benchmark, shelf)):
+        return False
+    return any(settings.folder.rglob("*.parquet"))
+
+
+def _all_files(benchmark: Benchmark, shelf: Shelf) -> Iterator[str]:
+    for subject in benchmark.SUBJECTS or ("",):
+        yield from benchmark.files(shelf, subject, False)
+
+
 def _shelf(settings: BenchmarkItems, fetch: Callable[[str, str, str | None], Path] | None) -> Shelf:
-    root = BENCHMARKS[settings.name].ROOT
+    benchmark = BENCHMARKS[settings.name]
+    if is_copy(settings):
+        return HubShelf(benchmark.NAME, benchmark.HUB, str(settings.folder), None)
     if settings.folder is not None:
-        return Shelf(root, settings.folder, None, list)
-    repository = settings.hub or BENCHMARKS[settings.name].HUB
+        return Shelf(benchmark.ROOT, settings.folder, None, list)
+    repository = settings.hub or benchmark.HUB.name
 
     @cache
     def listed() -> list[str]:
@@ -111,4 +139,17 @@ def _shelf(settings: BenchmarkItems, fetch: Callable[[str, str, str | None], Pat
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"{repository}: cannot list the repository's files: {reason}") from error
 
-    return Shelf(root, None, lambda name: fetch(repository, name, settings.revision), listed)
+    files = Shelf(benchmark.ROOT, None, lambda name: fetch(repository, name, settings.revision), listed)
+    if benchmark.HUB is None or (repository != benchmark.HUB.name and _holds_files(benchmark, files, listed)):
+        return files
+    return HubShelf(benchmark.NAME, benchmark.HUB, repository, settings.revision)
+
+
+def _holds_files(benchmark: Benchmark, shelf: Shelf, listed: Callable[[], list[str]]) -> bool:
+    """Whether a repository of the hub has some file of the publisher's. One that cannot be listed has none: what was
+    fetched of a dataset before can be read without a network, and if not, reading it says why."""
+    try:
+        there = set(listed())
+    except InputError:
+        return False
+    return any(place in there for name in _all_files(benchmark, shelf) for place in shelf.places(name))

@@ -15,11 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from growthpace.data.importers.records import Record, read_records
 from growthpace.data.items import Item, Message
 from growthpace.errors import InputError
+
+if TYPE_CHECKING:
+    from growthpace.data.benchmarks.hub import Hub
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -34,8 +37,8 @@ class Benchmark(Protocol):
     NAME: str
     VERSION: int
     """To be raised with every change that can change an item: suites of older versions are then made anew."""
-    HUB: str | None
-    """Dataset repository on the hub that holds these files in this layout; None where none is known to."""
+    HUB: Hub | None
+    """The usual dataset on the hub and how its rows stand in for the publisher's files; None where none is known to."""
     ROOT: str
     """The folder of the publisher's release that its files lie in, `` for the release itself."""
     SUBJECTS: tuple[str, ...]
@@ -105,6 +108,10 @@ class Shelf:
             if found:
                 return [f"{folder}/{name}" for name in sorted(found, key=_by_number)]
         return []
+
+    def places(self, name: str) -> list[str]:
+        """Where a file is looked for, from the folder (or repository) on."""
+        return [f"{root}{name}" for root in self._roots]
 
     def _released(self, name: str) -> str:
         """A file's name in the whole release, as origins say it."""

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from growthpace.data.benchmarks.base import LETTERS, Shelf, asked, lettered
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "bbh", 1, None, "", 3
+NAME, VERSION, ROOT, SHOTS = "bbh", 1, "", 3
 TWO_WORDS = {
     "boolean_expressions": ("True", "False"),
     "causal_judgement": ("Yes", "No"),
@@ -39,6 +40,13 @@ LETTERED = (
     "tracking_shuffled_objects_seven_objects", "tracking_shuffled_objects_three_objects",
 )  # fmt: skip
 SUBJECTS = tuple(sorted((*TWO_WORDS, *FREE, *LETTERED)))
+HUB = Hub(
+    "SaylorTwift/bbh",
+    file="bbh/{config}.json",
+    columns=("input", "target"),
+    splits={"": "test"},
+    examples=False,
+)
 INSTRUCTIONS = {
     "letter": "Answer with the letter of the right option.",
     "true_false": "Answer with {} or {}.",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf, lettered
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "ceval", 1, None, "data", 5
+NAME, VERSION, ROOT, SHOTS = "ceval", 1, "data", 5
 INSTRUCTION = "以下是一道单项选择题，请直接给出正确选项的字母。"
 COLUMNS = ("id", "question", "A", "B", "C", "D", "answer")
+HUB = Hub("ceval/ceval-exam", file="{split}/{config}_{split}.csv", columns=COLUMNS, splits={"val": "val", "dev": "dev"})
 SUBJECTS = (
     "accountant", "advanced_mathematics", "art_studies", "basic_medicine", "business_administration",
     "chinese_language_and_literature", "civil_servant", "clinical_medicine", "college_chemistry",

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf, lettered
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "cmmlu", 1, None, "data", 5
+NAME, VERSION, ROOT, SHOTS = "cmmlu", 1, "data", 5
 INSTRUCTION = "以下是一道单项选择题，请直接给出正确选项的字母。"
 COLUMNS = ("", "Question", "A", "B", "C", "D", "Answer")
 """The first, without a name, numbers the rows from 0."""
+HUB = Hub("haonan-li/cmmlu", file="{split}/{config}.csv", columns=COLUMNS[1:], splits={"test": "test", "dev": "dev"})
 SUBJECTS = (
     "agronomy", "anatomy", "ancient_chinese", "arts", "astronomy", "business_ethics", "chinese_civil_service_exam",
     "chinese_driving_rule", "chinese_food_culture", "chinese_foreign_policy", "chinese_history",

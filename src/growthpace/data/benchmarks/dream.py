@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf
-from growthpace.data.benchmarks.reading import questions_on_texts
+from growthpace.data.benchmarks.hub import Hub
+from growthpace.data.benchmarks.reading import entry, questions_on_texts
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "dream", 1, None, "data", None
+NAME, VERSION, ROOT, SHOTS = "dream", 1, "data", None
 SUBJECTS = ()
+HUB = Hub(
+    "dataset-org/dream",
+    file="{split}.json",
+    columns=("dialogue_id", "dialogue", "question", "choice", "answer"),
+    splits={"test": "test", "dev": "validation"},
+    configs={"": "plain_text"},
+    record=lambda rows: entry(rows, rows.content["dialogue"][0], rows.content),
+    together="dialogue_id",
+)
 INSTRUCTION = "Read the dialogue and answer the question with the letter of the right option."
 
 

@@ -10,10 +10,18 @@ import re
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf, asked
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "gsm8k", 1, None, "grade_school_math/data", None
+NAME, VERSION, ROOT, SHOTS = "gsm8k", 1, "grade_school_math/data", None
 SUBJECTS = ()
+HUB = Hub(
+    "openai/gsm8k",
+    file="{split}.jsonl",
+    columns=("question", "answer"),
+    splits={"test": "test", "train": "train"},
+    configs={"": "main"},
+)
 INSTRUCTION = "Solve the problem step by step. End with a line of the form `#### answer`."
 ANNOTATION = re.compile(r"<<[^<>]*>>")
 

@@ -1,7 +1,8 @@
 r"""MATH (Hendrycks et al. 2021): competition problems with a worked solution, its final answer in `\boxed{}`.
 
 `MATH/test/{subject}/{number}.json` is the test, one object a file; the examples are the first of
-`MATH/train/{subject}`. Not called `math`, which is an ability of the paper.
+`MATH/train/{subject}`. The hub's dataset does not say a file's number, so that with it ids end in `row-N`. Not called
+`math`, which is an ability of the paper.
 """
 
 from __future__ import annotations
@@ -10,15 +11,22 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from growthpace.data.benchmarks.base import Shelf, asked
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 from growthpace.errors import InputError
 
-NAME, VERSION, HUB, ROOT, SHOTS = "hendrycks_math", 1, None, "MATH", None
+NAME, VERSION, ROOT, SHOTS = "hendrycks_math", 1, "MATH", None
 SUBJECTS = (
     "algebra", "counting_and_probability", "geometry", "intermediate_algebra", "number_theory", "prealgebra",
     "precalculus",
 )  # fmt: skip
+HUB = Hub(
+    "EleutherAI/hendrycks_math",
+    file="{split}/{config}",
+    columns=("problem", "solution"),
+    splits={"test": "test", "train": "train"},
+)
 INSTRUCTION = r"Solve the problem. Put the final answer in \boxed{}."
 
 

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf, asked
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "human_eval", 1, None, "data", 0
+NAME, VERSION, ROOT, SHOTS = "human_eval", 1, "data", 0
 SUBJECTS = ()
 INSTRUCTION = "Complete this Python function. Answer with the whole function."
 FILE = "HumanEval.jsonl.gz"
+HUB = Hub(
+    "openai/openai_humaneval",
+    file=FILE,
+    columns=("task_id", "prompt", "canonical_solution", "test", "entry_point"),
+    splits={"": "test"},
+    configs={"": "openai_humaneval"},
+)
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:

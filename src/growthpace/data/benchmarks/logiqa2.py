@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import LETTERS, Shelf, lettered, shared, texts, unlettered
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "logiqa2", 1, None, "logiqa/DATA/LOGIQA", None
+NAME, VERSION, ROOT, SHOTS = "logiqa2", 1, "logiqa/DATA/LOGIQA", None
 SUBJECTS = ("english", "chinese")
+HUB = Hub(
+    "baber/logiqa2",
+    file="{split}{config}.txt",
+    columns=("text", "question", "options", "answer"),
+    splits={"test": "test", "dev": "validation"},
+    configs={"": "logiqa2", "_zh": "logiqa2_zh"},
+)
 INSTRUCTIONS = {
     "english": "Read the text and answer the question with the letter of the right option.",
     "chinese": "阅读下面的文字，请直接给出正确选项的字母。",

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf, asked, texts
+from growthpace.data.benchmarks.hub import Hub
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "mbpp", 1, None, "mbpp", 10
+NAME, VERSION, ROOT, SHOTS = "mbpp", 1, "mbpp", 10
 SUBJECTS = ()
 INSTRUCTION = "Write Python code for this task. It must pass the tests below."
 FILE = "mbpp.jsonl"
+HUB = Hub(
+    "google-research-datasets/mbpp",
+    file=FILE,
+    columns=("task_id", "text", "code", "test_list", "test_setup_code"),
+    splits={"": "prompt+test"},
+    configs={"": "full"},
+)
 TEST, EXAMPLES = range(11, 511), range(1, 11)
 """Numbers of tasks."""
 

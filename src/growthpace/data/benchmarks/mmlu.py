@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from growthpace.data.benchmarks.base import Shelf, lettered
+from growthpace.data.benchmarks.base import LETTERS, Shelf, lettered, texts
+from growthpace.data.benchmarks.hub import Hub
+from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "mmlu", 1, None, "data", 5
+NAME, VERSION, ROOT, SHOTS = "mmlu", 1, "data", 5
 INSTRUCTION = "The following is a multiple choice question about {subject}. Answer with the letter of the right option."
 COLUMNS = ("question", "A", "B", "C", "D", "answer")
 SUBJECTS = (
@@ -28,6 +30,23 @@ SUBJECTS = (
     "professional_psychology", "public_relations", "security_studies", "sociology", "us_foreign_policy", "virology",
     "world_religions",
 )  # fmt: skip
+
+
+def _hub_record(row: Record) -> dict:
+    """The publisher's columns: the hub has the options in one, and the answer as their number from 0."""
+    choices, answer = texts(row, "choices"), row.field("answer", int)
+    if len(choices) != 4 or not 0 <= answer < 4:
+        raise row.wrong(f"{len(choices)} choices and the answer {answer} (expected 4 and 0 to 3)")
+    return dict(zip(COLUMNS, [row.field("question", str), *choices, LETTERS[answer]], strict=True))
+
+
+HUB = Hub(
+    "cais/mmlu",
+    file="{split}/{config}_{split}.csv",
+    columns=("question", "choices", "answer"),
+    splits={"test": "test", "dev": "dev"},
+    record=_hub_record,
+)
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:

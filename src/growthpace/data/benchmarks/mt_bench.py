@@ -9,11 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from growthpace.data.benchmarks.base import Shelf, asked, texts
+from growthpace.data.benchmarks.hub import Hub
+from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 
-NAME, VERSION, HUB, ROOT, SHOTS = "mt_bench", 1, None, "fastchat/llm_judge/data/mt_bench", 0
+NAME, VERSION, ROOT, SHOTS = "mt_bench", 1, "fastchat/llm_judge/data/mt_bench", 0
 SUBJECTS = ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities")
 FILE = "question.jsonl"
+FIRST = 81
+"""The publisher's number of its first question; the others follow in order."""
+
+
+def _hub_record(row: Record) -> dict:
+    """The hub has the publisher's lines in their order, but numbers of its own, and calls the turns `prompt`."""
+    return {**row.content, "question_id": FIRST - 1 + row.line, "turns": row.content["prompt"]}
+
+
+HUB = Hub(
+    "HuggingFaceH4/mt_bench_prompts",
+    file=FILE,
+    columns=("category", "prompt", "reference"),
+    splits={"": "train"},
+    record=_hub_record,
+)
 
 
 def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:

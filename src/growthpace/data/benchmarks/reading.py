@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from growthpace.data.benchmarks.base import Shelf, letter_of, lettered, texts
+from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
+
+
+def entry(row: Record, lines: list[str], columns: dict[str, list]) -> list:
+    """An entry of the layout from a row of the hub: `columns` has the questions, choices and answers as lists."""
+    keys = ("question", "choice", "answer")
+    values = zip(*(row.typed(columns.get(key), list, key) for key in keys), strict=True)
+    return [lines, [dict(zip(keys, question, strict=True)) for question in values]]
 
 
 def questions_on_texts(shelf: Shelf, name: str, instruction: str, prefix: str, subject: str) -> Iterator[Item]:

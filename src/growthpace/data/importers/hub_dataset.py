@@ -20,7 +20,7 @@ def read(settings: HubDatasetItems, abilities: list[str] | None) -> Iterator[Ite
     Raises `InputError` where the dataset cannot be loaded, lacks a column or has no row of an ability, and with the
     number of a row that is wrong.
     """
-    rows = _loaded(settings)
+    rows = loaded_split(settings.name, settings.subset, settings.split, settings.revision, "name")
     for role, column in settings.columns.items():
         if column not in rows.column_names:
             raise InputError(
@@ -51,17 +51,22 @@ def read(settings: HubDatasetItems, abilities: list[str] | None) -> Iterator[Ite
         yield told_item(_messages(record), ability, labelled, record.origin, named)
 
 
-def _loaded(settings: HubDatasetItems):
-    """The split, loaded by the datasets library, whose many kinds of error become one."""
+def loaded_split(name: str, subset: str | None, split: str, revision: str | None, key: str, **more):
+    """A split, loaded by the datasets library, whose many kinds of error become one.
+
+    key: the study's key for a local folder, told in the error. more: further arguments of `load_dataset`. No script is
+    ever run: the library knows none.
+    """
     import datasets
 
     try:
-        return datasets.load_dataset(settings.name, settings.subset, split=settings.split, revision=settings.revision)
+        return datasets.load_dataset(name, subset, split=split, revision=revision, **more)
     except Exception as error:  # the library raises its own, the hub's, the reader's and the network's errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        at = f"{f', configuration {subset}' if subset else ''}{f', revision {revision}' if revision else ''}"
         raise InputError(
-            f"dataset {settings.name}, split {settings.split}: cannot be loaded: {reason} "
-            "(without a network, download it elsewhere and give its folder as name)"
+            f"dataset {name}{at}, split {split}: cannot be loaded: {reason} "
+            f"(without a network, download it elsewhere and give its folder as {key})"
         ) from error
 
 
