@@ -22,7 +22,7 @@ demo: setup ## run the embedded study and print where its report is
 	$(BIN)/growthpace demo --cores $(CORES)
 
 test: setup ## run the tests
-	$(BIN)/pytest -n $(CORES) --dist loadfile -m "not real and not slurm"
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "not real and not slurm"
 
 test-real: setup ## run a whole study on real data and a real base model (needs ../shared/data)
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m real tests/real

@@ -8,3 +8,9 @@ settings.register_profile(
     "repeatable", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that run whole workflows come first, the longest of all before the others: nobody should wait for the last
+    of them alone (`make test` keeps this order). Otherwise as collected."""
+    items.sort(key=lambda item: (not item.get_closest_marker("workflow"), item.path.parent.name != "workflow"))

@@ -130,6 +130,14 @@ def listen_no_more(handlers: dict[int, Any]) -> None:
 _held: set[Path] = set()
 
 
+def remove_partial(folder: Path) -> None:
+    """Removes files that a killed process was writing aside (`files.written_aside`). Only for a folder to which nobody
+    else writes."""
+    for path in folder.glob(".*.partial"):
+        if path.is_file():
+            path.unlink()
+
+
 class StateFolder:
     """A job's state, held exclusively while used as a context manager.
 
@@ -164,6 +172,7 @@ class StateFolder:
         if not self.folder.exists():
             self.folder.mkdir()
             write_text(known, self.fingerprint)
+        remove_partial(self.folder)
 
     def __exit__(self, kind, error, trace) -> None:
         with self._undo:

@@ -117,7 +117,7 @@ def test_what_cannot_pass_ends_the_call_at_once_and_loses_no_answer(tmp_path, fa
         results = Client(settings(server.url), tmp_path).complete(requests, number)
         assert [r.value for r in results] == list(range(40))
         assert server.answers == 40  # what was answered before was not asked again
-        assert kept >= 3
+        assert kept >= 1
 
 
 def test_every_mixture_of_faults_leaves_each_request_once(tmp_path):

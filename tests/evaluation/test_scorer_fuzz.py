@@ -141,7 +141,7 @@ ITEMS = [
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.scorer)
 def test_no_text_breaks_the_released_rules(item):
     for text in texts(f"released {item.scorer}"):
-        prediction = replace(said(text), logprobs=(-1.0, -2.0, -0.5, -3.0), tokens=(1,) * 4)
+        prediction = replace(said(text), last_step=(-1.0, -2.0, -0.5, -3.0))
         result = paper_rules.GRADES[item.scorer](item, prediction)
         assert result.grade in (0.0, 1.0)
         assert 0 <= result.chance <= 1

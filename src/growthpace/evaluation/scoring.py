@@ -103,9 +103,11 @@ def _logits_at(model, inputs, places: list[tuple[int, int]]) -> torch.Tensor:
             hook.remove()
 
 
-def in_fp32(head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
+def in_fp32(head: torch.nn.Module, hidden: torch.Tensor) -> torch.Tensor:
     """The vocabulary matrix times hidden states, shape (rows, vocabulary), in fp32 whatever precision both have: a bf16
     logit near 16 is rounded to a sixteenth."""
+    if not isinstance(head, torch.nn.Linear):  # peft's, of which some rows were trained: adapters on four bits
+        return head(hidden).float()
     weight = head.weight
     if weight.dtype == torch.float32:
         return linear(hidden, weight, head.bias)

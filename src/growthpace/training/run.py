@@ -22,7 +22,7 @@ from growthpace.data.items import read_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import SELECTED, Grid, Paths, Run
-from growthpace.interruptible import StateFolder, Stopped
+from growthpace.interruptible import StateFolder, Stopped, remove_partial
 from growthpace.models.base import quiet_libraries, weights_hash
 from growthpace.models.tokenizer import load_tokenizer
 from growthpace.planning.fitting import decide_checkpointing, device_fault
@@ -96,6 +96,7 @@ def _train(study: Study, run: Run, paths: Paths, report: Report, ranks: Ranks) -
         return known, lost
 
     def finish() -> None:
+        remove_partial(folder)
         for leftover in states(state.folder):
             shutil.rmtree(leftover)
         for epoch in known["epochs"]:
