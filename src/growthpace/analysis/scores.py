@@ -57,9 +57,10 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
     items, besides `items`, to which a judge gave no grade: they are in no mean), near_ties (number of items whose best
     candidate leads by less than NEAR_TIE: another precision or batch could turn them), the columns of `MACRO` (the same
     four for the mean over an ability's subjects, each weighing the same; equal to the former where there is one subject
-    or none), in_domain, released_average. A row `overall` is the mean over the study's own abilities and exists only where all of them
-    are there. Where its suite is graded as the paper's released code did, `released_average` is what that code called
-    the average, the scores' sum over twice their number (its chance rows were counted as sets, fault B4); else null.
+    or none), in_domain, released_average. A row `overall` is the mean over the study's own abilities and exists only
+    where all of them are there. Where its suite is graded as the paper's released code did, `released_average` is what
+    that code called the average, the scores' sum over twice their number (its chance rows were counted as sets, fault
+    B4); else null.
 
     item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, subject ('' in files of older versions),
     grade (NaN where missing), chance, cut, margin (NaN where none), missing, in_domain and abilities_in_study (how many
