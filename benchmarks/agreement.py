@@ -14,9 +14,11 @@ import argparse
 import datetime
 import json
 import random
+import re
 import sys
 import tempfile
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +147,7 @@ def compared(name: str, folder: Path, items: list, work: Path) -> dict[str, Any]
                     worst = max(worst, abs(one.logprobs[number] - float(sample["filtered_resps"][number][0])))
         else:
             equal = [harness.tok_encode(document["prompt"]) == document["prompt_ids"]]
-            texts += sample["filtered_resps"][0].strip() == one.text.strip()
+            texts += bytes_read(sample["filtered_resps"][0]) == one.text.strip()
         alike, asked = alike + sum(equal), asked + len(equal)
         if all(equal):
             alike_right.append((ours_by_item[document["id"]], theirs))
@@ -163,6 +165,13 @@ def compared(name: str, folder: Path, items: list, work: Path) -> dict[str, Any]
         "accuracy_theirs": sum(b for _, b in alike_right) / len(alike_right) if alike_right else None,
         "same_grades": same / len(items),
     }
+
+
+def bytes_read(text: str) -> str:
+    """A text in which the harness left pieces such as `<0x0A>`, which stand for bytes, as they are."""
+    parts = re.split(r"((?:<0x[0-9A-F]{2}>)+)", text)
+    read = [bytes.fromhex(part.replace("<0x", "").replace(">", "")).decode(errors="replace") for part in parts[1::2]]
+    return "".join(part for pair in zip_longest(parts[::2], read, fillvalue="") for part in pair).strip()
 
 
 def table(rows: list[tuple[str, dict[str, Any]]]) -> str:

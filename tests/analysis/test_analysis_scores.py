@@ -28,6 +28,20 @@ def test_a_score_is_the_mean_grade_with_the_usual_error(tmp_path, small):
         assert row.items == row.clusters == len(grades)
 
 
+def test_the_released_codes_average_stands_beside_overall_where_its_rules_graded(tmp_path, small):
+    """Fault B4: the scores' sum over twice their number."""
+    plain, _ = collect(write_grades(tmp_path / "plain", small), 0.95)
+    assert plain["released_average"].isna().all()
+    scores, items = collect(write_grades(tmp_path / "released", small, paper_rules=1), 0.95)
+    assert "released_rules" not in items
+    for _, own in scores.groupby("dataset"):
+        inside = own[own["in_domain"] & (own["ability"] != OVERALL)]
+        found = own["released_average"].dropna()
+        assert len(found) == 1
+        assert found.iloc[0] == pytest.approx(inside["score"].sum() / (2 * len(inside)))
+    pd.testing.assert_frame_equal(scores.drop(columns="released_average"), plain.drop(columns="released_average"))
+
+
 def test_groups_are_clusters(tmp_path):
     frame = item_grades(models=(("tiny", 1),), sources=(), items=24, group_size=4)
     scores, _ = collect(write_grades(tmp_path, frame), 0.95)

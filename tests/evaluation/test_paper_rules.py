@@ -7,7 +7,7 @@ from scoring import make_item, said, scored
 
 from growthpace.errors import InputError
 from growthpace.evaluation import paper_math
-from growthpace.evaluation.paper_rules import GRADES, overall
+from growthpace.evaluation.paper_rules import GRADES
 from growthpace.evaluation.scorers import SCORERS
 
 
@@ -15,12 +15,6 @@ def both(item, text, logprobs=()):
     """(grade by the released rule, grade by ours) of a text."""
     prediction = replace(said(text), logprobs=tuple(logprobs), tokens=(1,) * len(logprobs))
     return GRADES[item.scorer](item, prediction).grade, SCORERS[item.scorer].grade(item, said(text)).grade
-
-
-def test_b4_the_average_is_half_the_mean():
-    assert overall({"biology": 40.0, "history": 60.0}) == 25.0
-    with pytest.raises(InputError, match="no scores"):
-        overall({})
 
 
 @pytest.mark.parametrize(

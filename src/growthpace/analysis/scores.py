@@ -57,8 +57,10 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
     items, besides `items`, to which a judge gave no grade: they are in no mean), near_ties (number of items whose best
     candidate leads by less than NEAR_TIE: another precision or batch could turn them), the columns of `MACRO` (the same
     four for the mean over an ability's subjects, each weighing the same; equal to the former where there is one subject
-    or none), in_domain. A row `overall` is the mean over the study's own abilities and exists only where all of them
-    are there.
+    or none), in_domain, released_average. A row `overall` is the mean over the study's own abilities and exists only
+    where all of them are there. Where its suite is graded as the paper's released code did, `released_average` is what
+    that code called the average, the scores' sum over twice their number (its chance rows were counted as sets, fault
+    B4); else null.
 
     item_grades: the columns of `CHECKPOINT`, then item_id, ability, group, subject ('' in files of older versions),
     grade (NaN where missing), chance, cut, margin (NaN where none), missing, in_domain and abilities_in_study (how many
@@ -91,7 +93,8 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
     for _, checkpoint in grades.groupby(keys, sort=False):
         named = checkpoint.iloc[0][CHECKPOINT].to_dict()
         rows += [{**named, **row} for row in _scores(checkpoint, abilities, confidence)]
-    return _ordered(pd.DataFrame(rows), abilities, []), grades
+    scores = pd.DataFrame(rows).astype({"released_average": float})
+    return _ordered(scores, abilities, []), grades.drop(columns="released_rules")
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
@@ -111,6 +114,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
     frame.insert(GRADES.index("group") + 1, "subject", subjects)
     if frame.empty:
         raise InputError(f"{path}: holds no grades")
+    frame["released_rules"] = "paper_rules" in about
     frame["margin"] = table["margin"].to_pandas() if "margin" in table.column_names else float("nan")
     known = table["missing"].to_pandas().fillna(False).astype(bool) if "missing" in table.column_names else False
     frame["missing"] = known & frame["grade"].isna()
@@ -151,10 +155,13 @@ def _ordered(table: pd.DataFrame, abilities: list[str], last: list[str]) -> pd.D
 def _scores(checkpoint: pd.DataFrame, abilities: list[str], confidence: float):
     """The score rows of one checkpoint in one suite."""
     for ability, part in checkpoint.groupby("ability", sort=False):
-        yield {"ability": ability, **_score(part, confidence), "in_domain": bool(part["in_domain"].iloc[0])}
+        in_domain = bool(part["in_domain"].iloc[0])
+        yield {"ability": ability, **_score(part, confidence), "in_domain": in_domain, "released_average": None}
     own = checkpoint[checkpoint["in_domain"]]
     if set(own["ability"]) == set(abilities):
-        yield {"ability": OVERALL, **_score(own, confidence), "in_domain": True}
+        whole = _score(own, confidence)
+        released = whole["score"] / 2 if own["released_rules"].all() else None
+        yield {"ability": OVERALL, **whole, "in_domain": True, "released_average": released}
 
 
 def _score(part: pd.DataFrame, confidence: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from growthpace.errors import InputError
@@ -113,13 +113,3 @@ GRADES: dict[str, Callable[[Item, Prediction], Grade]] = {
     "perplexity": perplexity,
 }
 """The released rule of each scorer that the paper had."""
-
-
-def overall(scores: Mapping[str, float]) -> float:
-    """The "average" that the released code wrote for {set: score}: the scores' sum over twice their number (B4).
-
-    The chance rows were counted as sets, so it is half the mean. Raises `InputError` without scores.
-    """
-    if not scores:
-        raise InputError("no scores to make the released code's average of")
-    return sum(scores.values()) / (2 * len(scores))

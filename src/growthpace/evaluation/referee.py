@@ -87,8 +87,8 @@ def _document(item: Item, encoder: Encoder, context: int, max_new_tokens: int) -
     by_candidates = SCORERS[item.scorer].NEEDS == "candidates"
     ids = [encoder.answer(text) for text in item.candidates] if by_candidates else []
     longest = max(map(len, ids)) if ids else max_new_tokens
-    prompt = fitted(encoder, item, item.messages[:-1], context - longest)
-    if prompt.cut:
+    prompt = fitted(encoder, item, item.messages[:-1], context - longest) if longest < context else None
+    if prompt is None or prompt.cut:
         return None, "too long for the context"
     document: dict[str, Any] = {
         "id": item.id,
