@@ -171,7 +171,10 @@ def measure_point(options: argparse.Namespace, shape: str, method: str) -> dict[
     task = task_of(options, shape, "ours") | {"method": method, "checkpointing": "auto", "in_memory": True}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        llama_config(shape, len(save_tokenizer(folder / "base"))).save_pretrained(folder / "base")
+        tokens = len(save_tokenizer(folder / "base"))
+        config = llama_config(shape, tokens)
+        config.vocab_size = tokens  # adapters train the rows of the format's tokens, which a folded vocabulary lacks
+        config.save_pretrained(folder / "base")
         write_items(folder / "items.parquet", make_items(3), {})  # never learned: random ones take their place
         size = of_folder(folder / "base")
         try:
