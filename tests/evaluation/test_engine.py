@@ -320,7 +320,7 @@ def test_memory_that_runs_out_makes_batches_smaller(llama, talker, monkeypatch):
     assert_close(engine.score(asked), expected)
     assert sizes[0] == len(asked)
     assert max(size for size in sizes if size <= 5) > 1, "no smaller than needed"
-    assert engine.score_tokens < memory.MOST_SCORED, "later batches are smaller from the first"
+    assert engine.score_tokens < memory.MOST_SCORED
 
     def never(model, part):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
@@ -335,6 +335,20 @@ def test_memory_that_runs_out_makes_batches_smaller(llama, talker, monkeypatch):
     monkeypatch.setattr(engine, "_score", broken)
     with pytest.raises(RuntimeError, match="shape mismatch"):
         engine.score(asked)
+
+
+def test_batches_that_were_planned_before_memory_ran_out_are_divided(llama, monkeypatch):
+    """Without running out of memory once more each."""
+    asked = alike()
+    engine = Engine(llama, "paper", threads=1)
+    (whole,) = engine.scored_together(asked)
+    sizes, real = [], engine._score
+    monkeypatch.setattr(engine, "_score", lambda model, part: sizes.append(len(part)) or real(model, part))
+    engine.score_tokens = 100
+    planned = [asked[index] for index in whole]
+    assert_close(engine.score_batch(planned), Engine(llama, "paper", threads=1).score(planned))
+    assert len(sizes) > 3
+    assert sum(sizes) == len(asked)
 
 
 def test_which_prompt_was_nan_is_known_after_memory_ran_out(tmp_path, monkeypatch):

@@ -142,7 +142,7 @@ class Engine:
     def score_batch(self, questions: Sequence[Question]) -> Scores:
         """The same as `score` for questions that fit one forward pass, or parts of it where memory ran out."""
         self._check(questions)
-        return self._within_memory(questions, self._score, "score_tokens")
+        return self._within_memory(questions, self._score, self.scored_together, "score_tokens")
 
     def _check(self, questions: Sequence[Question]) -> None:
         window = getattr(self.model.config, "sliding_window", None)
@@ -219,16 +219,17 @@ class Engine:
                 _attend(model, "sdpa")
             return generate(model, part, max_new_tokens, self.encoder.end_of_turn)
 
-        return self._within_memory(prompts, run, "generate_tokens")
+        def together(prompts: Sequence[Ids]) -> list[list[int]]:
+            return self.generated_together(prompts, max_new_tokens)
+
+        return self._within_memory(prompts, run, together, "generate_tokens")
 
     def _by_vllm(self, prompts: Sequence[Ids], max_new_tokens: int) -> list[Answer]:
         if self._vllm is None:
             from growthpace.evaluation.vllm_generating import Vllm
 
-            while (
-                not self._idle.empty()
-            ):  # vLLM takes the memory that these copies have, and nothing is scored any more
-                self._idle.get()
+            # vLLM takes the memory that these copies have; nothing is scored any more.
+            self._idle = SimpleQueue()
             self.models, self.model = [], None
             memory.release()
             self._vllm = Vllm(self.folder)
@@ -269,20 +270,28 @@ class Engine:
                 for _, future in waiting:
                     future.cancel()
 
-    def _within_memory(self, asked: Sequence, run: Callable[[Any, Sequence], list], limit: str) -> list:
+    def _within_memory(
+        self,
+        asked: Sequence,
+        run: Callable[[Any, Sequence], list],
+        together: Callable[[Sequence], list[list[int]]],
+        limit: str,
+    ) -> list:
         """What `run(model, asked)` gives; where memory runs out, in halves, and later batches are smaller too.
 
-        limit: the attribute that says how many tokens a batch may have.
+        together: divides what is asked into batches, of which there is one unless memory has run out since it was
+        planned; limit: the attribute that says how many tokens a batch may have.
         """
-        parts, found = deque([asked]), []
+        parts, found = deque(together(asked)), [None] * len(asked)
         while parts:
             part = parts.popleft()
             try:
-                answered, reason = self._attempt(part, run)
+                answered, reason = self._attempt([asked[index] for index in part], run)
             except NotFiniteError as error:
-                raise NotFiniteError(len(found) + error.index) from None
+                raise NotFiniteError(part[error.index]) from None
             if answered is not None:
-                found += answered
+                for index, answer in zip(part, answered, strict=True):
+                    found[index] = answer
             elif len(part) == 1:
                 raise InputError(
                     f"one item alone does not fit in memory beside the model ({reason}); give the job more memory or a "
