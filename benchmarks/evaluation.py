@@ -28,9 +28,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import platform
 import random
-import re
 import statistics
 import tempfile
 import time
@@ -39,6 +37,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tables import NO_GPU, processor, replace_section
 from training_items import SHAPES, data_folder, llama_config, save_tokenizer
 
 SUITES = ("letters", "perplexity")
@@ -287,7 +286,6 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 TITLE = "# Evaluation: speed\n\nWritten by `benchmarks/evaluation.py`; its docstring says what each side is.\n"
 SIDES, GPU = "## Side by side", "## The whole of MMLU on a GPU"
-NO_GPU = "No GPU was at hand when this was written: these cells are empty, and nothing in them was estimated."
 GPU_HEADER = (
     "| model | worked examples | items/s | tokens computed/s | share of the stated peak | peak memory, GB |\n"
     "|---|---|---|---|---|---|\n"
@@ -298,21 +296,13 @@ def write_section(path: Path, title: str, body: str) -> None:
     """Replaces one section of the table's file; the other one stays."""
     empty = "".join(f"| 7b | {shots} | | | | |\n" for shots in (0, SHOTS))
     sections = {SIDES: "", GPU: f"{NO_GPU} `python benchmarks/evaluation.py gpu` measures them.\n\n{GPU_HEADER}{empty}"}
-    if path.exists():
-        parts = re.split(r"^(## .+)$", path.read_text(), flags=re.MULTILINE)
-        sections |= {name: text.strip() + "\n" for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-    sections[title] = body
-    path.write_text("\n".join([TITLE, *(f"{name}\n\n{text}" for name, text in sections.items() if text)]))
+    replace_section(path, TITLE, sections, title, body)
 
 
 def circumstances(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    if torch.cuda.is_available():
-        device = torch.cuda.get_device_name()
-    else:
-        names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        device = f"{names[0] if names else platform.machine()}, {options.threads} threads"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor(options.threads)
     versions = {name: version(name) for name in LIBRARIES}
     return {"device": device, "versions": versions, "date": datetime.date.today().isoformat()}
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import platform
-import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tables import NO_GPU, processor, replace_section
 from training_items import POINTS
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")
@@ -22,8 +21,7 @@ def circumstances(options: argparse.Namespace) -> dict[str, Any]:
 
     device = device_name(options.threads)
     if options.device == "cpu":
-        names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        device = f"{names[0] if names else platform.machine()}, {options.threads} threads"
+        device = processor(options.threads)
     versions = {name: version(name) for name in LIBRARIES}
     date = datetime.date.today().isoformat()
     return {"device": device, "precision": options.precision, "versions": versions, "date": date}
@@ -31,7 +29,6 @@ def circumstances(options: argparse.Namespace) -> dict[str, Any]:
 
 TITLE = "# Training: speed and memory\n\nWritten by `benchmarks/training.py`; its docstring says what each side is.\n"
 SIDES, GPU = "## Side by side", "## Models of the paper's sizes on a GPU"
-NO_GPU = "No GPU was at hand when this was written: these cells are empty, and nothing in them was estimated."
 GPU_HEADER = (
     "| model | trained | tokens/s | model FLOP utilisation | peak memory, GB | activations recomputed |\n"
     "|---|---|---|---|---|---|\n"
@@ -42,11 +39,7 @@ def write_section(path: Path, title: str, body: str) -> None:
     """Replaces one section of the table's file; the other one stays."""
     empty = "".join(f"| {shape} | {method} | | | | |\n" for shape, method in POINTS)
     sections = {SIDES: "", GPU: f"{NO_GPU} `python benchmarks/training.py gpu` measures them.\n\n{GPU_HEADER}{empty}"}
-    if path.exists():
-        parts = re.split(r"^(## .+)$", path.read_text(), flags=re.MULTILINE)
-        sections |= {name: text.strip() + "\n" for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-    sections[title] = body
-    path.write_text("\n".join([TITLE, *(f"{name}\n\n{text}" for name, text in sections.items() if text)]))
+    replace_section(path, TITLE, sections, title, body)
 
 
 def said(around: dict[str, Any]) -> str:
