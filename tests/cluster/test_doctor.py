@@ -11,6 +11,7 @@ from growthpace.cluster import doctor, slurm
 from growthpace.cluster.doctor import examine, show
 from growthpace.cluster.site import SITE, load_site
 from growthpace.errors import InputError
+from growthpace.evaluation import sandbox
 from small_study import CONTENT, changed, write_study
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "profiles" / "slurm" / "examples").glob("*.yaml"))
@@ -64,6 +65,18 @@ def test_a_site_that_is_as_it_says(cluster):
     site(qos="normal")
     assert faults() == []
     assert not [text for text in faults(level="warning") if "partition" in text or "account" in text]
+
+
+def test_it_tells_whether_programs_can_be_graded_here(cluster, monkeypatch):
+    site()
+    monkeypatch.setattr(sandbox, "find_bubblewrap", lambda: "bwrap")
+    monkeypatch.setattr(sandbox, "check_works", lambda: None)
+    assert "sandbox: bubblewrap works here; where grading runs, it must as well" in faults(level="ok")
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", "/nowhere")
+    (found,) = (check for check in doctor._sandbox())
+    assert found.level == "warning"
+    assert "no program bwrap on the PATH" in found.found
 
 
 @pytest.mark.parametrize(("changes", "message"), [

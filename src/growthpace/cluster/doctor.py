@@ -47,6 +47,7 @@ def examine(config: Path | None) -> Iterator[Check]:
     """All checks, one after the other; each says what it found."""
     yield from _software()
     yield from _graphics()
+    yield from _sandbox()
     site: Site | None = None
     if slurm.available():
         try:
@@ -117,6 +118,17 @@ def _graphics() -> Iterator[Check]:
         return
     names = [line.split(":", 1)[-1].split("(UUID")[0].strip() for line in done.stdout.splitlines() if "GPU" in line]
     yield Check("ok", "GPUs here", _few(names) or "none")
+
+
+def _sandbox() -> Iterator[Check]:
+    from growthpace.evaluation import sandbox
+
+    try:
+        sandbox.find_bubblewrap()
+        sandbox.check_works()
+        yield Check("ok", "sandbox", "bubblewrap works here; where grading runs, it must as well")
+    except InputError as error:
+        yield Check("warning", "sandbox", str(error), "only suites with code items need it, where they are graded")
 
 
 def _controller(site: Site | None) -> Iterator[Check]:
