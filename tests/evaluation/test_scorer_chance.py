@@ -90,8 +90,8 @@ def test_a_uniform_guesser_scores_the_stated_chance(name):
 
 
 def test_the_chance_of_code_is_none():
-    """20,000 programs in sandboxes would take half an hour; that none is right without a right answer, the cheats of
-    test_sandbox show. What is left is the statement."""
+    """20,000 programs in sandboxes take half an hour: benchmarks/chance_of_code.py runs them, and docs/scorers.md tells
+    its result. What is left here is the statement."""
     assert "Chance is 0" in SCORERS["code"].__doc__
 
 
