@@ -1,7 +1,7 @@
 """How far a judge can be trusted: position bias, agreement with itself, what is missing, what it took.
 
 Small pure functions over verdicts of `evaluation.judgements`. Proportions have Wilson's interval (Wilson 1927, JASA
-22); items count as independent. For kappa the verdicts on one item count as one cluster: a pair is judged in two orders.
+22); items count as independent. For kappa the verdicts on one item are one cluster: a pair is judged in two orders.
 """
 
 from __future__ import annotations
