@@ -94,9 +94,11 @@ def report_review(config: Config, source: SourceName, as_json: AsJson = False):
             f"{found.folder}: no verdicts yet; growthpace review export {config} {source} --reviewers NAME,NAME "
             "--to FOLDER writes what there is to judge, growthpace review import reads it back"
         )
-    with alone(found.folder):
-        found.history = read_history(found.folder)
-        changed = found.decide()
+    changed = []
+    if found.changed_decisions():  # the source or the history was changed by other means than an import
+        with alone(found.folder):
+            found.history = read_history(found.folder)
+            changed = found.decide()
     told = summary(found, study.analysis.confidence)
     if as_json:
         report(json.dumps(told, ensure_ascii=False))
@@ -104,7 +106,7 @@ def report_review(config: Config, source: SourceName, as_json: AsJson = False):
     for line in lines(told):
         report(line)
     if changed:
-        report(f"decisions changed: {', '.join(changed)}")
+        report(f"decisions written anew, since the source or the history has changed: {', '.join(changed)}")
     for line in next_steps(found, config):
         if "review report" not in line:
             report(line)

@@ -57,7 +57,9 @@ class Task:
 
     @property
     def candidates(self) -> str:
-        """The candidates, numbered, a line each."""
+        """The candidates, numbered, a line each; none where they are the letters of options that the question shows."""
+        if self.item.scorer in ("letter", "letters"):
+            return ""
         return "\n".join(f"{n}. {text}" for n, text in enumerate(self.item.candidates, start=1))
 
 

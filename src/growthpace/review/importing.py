@@ -58,7 +58,7 @@ def import_files(
         given = ", ".join(f"{imported.verdicts[verdict]:,} {verdict}" for verdict in VERDICTS)
         report(f"{imported.path}: {given}, {imported.undecided:,} not judged yet; {len(imported.new):,} new verdicts")
     if changed:
-        report(f"decisions changed: {', '.join(changed)}")
+        report(f"decisions written to {source.folder}: {', '.join(changed)}")
     for line in next_steps(source, config):
         report(line)
     return found

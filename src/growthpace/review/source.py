@@ -10,10 +10,11 @@ from pathlib import Path
 
 from growthpace.data.items import Item
 from growthpace.data.pools import offered_items
-from growthpace.data.reviewed import decision_file, write_decisions
+from growthpace.data.reviewed import decision_file, decisions_of
 from growthpace.data.reviewed.decisions import Outcome, outcomes
 from growthpace.data.reviewed.history import Entry, append, read_history
 from growthpace.errors import InputError
+from growthpace.files import write_text
 from growthpace.grid import Grid
 from growthpace.study import Study
 
@@ -55,15 +56,21 @@ class Source:
         append(self.folder, entries)
         self.history = [*self.history, *entries]
 
-    def decide(self) -> list[str]:
-        """Writes the files of decisions that have changed, and returns their abilities."""
-        found = self.outcomes()
-        return [ability for ability, items in self.items.items() if write_decisions(self.folder, ability, items, found)]
+    def changed_decisions(self) -> dict[Path, str]:
+        """Files of decisions that do not say what the history comes to, with what they must say."""
+        found, changed = self.outcomes(), {}
+        for ability, items in self.items.items():
+            path, text = decision_file(self.folder, ability), decisions_of(items, found)
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                changed[path] = text
+        return changed
 
-    @property
-    def decided(self) -> bool:
-        """Whether there are decisions for all abilities."""
-        return all(decision_file(self.folder, ability).exists() for ability in self.items)
+    def decide(self) -> list[str]:
+        """Writes the files of decisions that have changed (a pool depends on its own), and returns their names."""
+        changed = self.changed_decisions()
+        for path, text in changed.items():
+            write_text(path, text)
+        return [path.name for path in changed]
 
 
 def open_source(study: Study, name: str, config: Path) -> Source:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from growthpace.data.importers.records import read_records
 from growthpace.data.items import Item
 from growthpace.errors import InputError
-from growthpace.files import write_text
 
 if TYPE_CHECKING:
     from growthpace.data.reviewed.decisions import Outcome
@@ -30,8 +29,8 @@ def decision_file(folder: Path, ability: str) -> Path:
     return folder / f"{ability}.jsonl"
 
 
-def write_decisions(folder: Path, ability: str, items: Iterable[Item], found: Mapping[str, Outcome]) -> bool:
-    """Writes an ability's kept items, by id; returns whether that changed anything (else nothing is touched)."""
+def decisions_of(items: Iterable[Item], found: Mapping[str, Outcome]) -> str:
+    """The file of decisions on an ability's items: those that are kept, by id."""
     from growthpace.data.reviewed.decisions import KEPT
     from growthpace.data.reviewed.revision import content_of
 
@@ -42,11 +41,7 @@ def write_decisions(folder: Path, ability: str, items: Iterable[Item], found: Ma
             line = {"item_id": item.id, "source_content": content_of(item), "content": kept.content}
             texts = {"instruction": kept.revision.instruction, "answer": kept.revision.answer}
             lines.append(json.dumps(line | {k: v for k, v in texts.items() if v is not None}, ensure_ascii=False))
-    path, text = decision_file(folder, ability), "".join(f"{line}\n" for line in lines)
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return False
-    write_text(path, text)
-    return True
+    return "".join(f"{line}\n" for line in lines)
 
 
 def kept_items(
