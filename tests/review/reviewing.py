@@ -24,6 +24,7 @@ class Review:
     """The review of `curated` in a study whose items lie beside it."""
 
     def __init__(self, folder: Path, content=CONTENT):
+        folder.mkdir(exist_ok=True)
         write_items(folder)
         self.home, self.config = folder, write_study(folder, content)
         self.rounds = 0

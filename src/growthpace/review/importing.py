@@ -17,7 +17,7 @@ from growthpace.data.reviewed.revision import (
     instruction_of,
     revised,
     revision_to,
-    tidied,
+    same_text,
 )
 from growthpace.errors import InputError
 from growthpace.files import sha256
@@ -140,7 +140,7 @@ def _item(source: Source, row: Answered, history: dict[str, list[Entry]]) -> tup
 def _entry(row: Answered, item: Item, current: Item, base: Revision, today: str, digest: str) -> Entry:
     texts = {"revised_instruction": row.revised_instruction, "revised_answer": row.revised_answer}
     same = {"revised_instruction": instruction_of(current), "revised_answer": answer_of(current)}
-    texts = {key: text for key, text in texts.items() if text and tidied(text) != tidied(same[key])}
+    texts = {key: text for key, text in texts.items() if text and not same_text(text, same[key])}
     allowed = ", ".join(VERDICTS)
     if not row.verdict:
         given = ", ".join([*texts, *(["comment"] if row.comment else [])])

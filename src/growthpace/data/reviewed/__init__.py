@@ -1,8 +1,8 @@
 """Which items of a source two reviewers passed, and in which form: what a pool with `reviewed:` takes.
 
 A review's folder holds `history.jsonl` (see `history`) and, made from it by `growthpace review import`, a file of
-decisions for each ability, `{ability}.jsonl`: a line for each item that is kept. A pool is read from that file alone,
-so that a verdict which decides nothing plans nothing.
+decisions for each ability, `kept/{ability}.jsonl`: a line for each item that is kept. A pool is read from that file
+alone, so that a verdict which decides nothing plans nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOT_PASSED, CHANGED = "not passed by two reviewers", "changed since they were re
 
 def decision_file(folder: Path, ability: str) -> Path:
     """Where an ability's kept items are listed (`general` for a source that is not labelled)."""
-    return folder / f"{ability}.jsonl"
+    return folder / "kept" / f"{ability}.jsonl"  # in a folder of its own: `history` is an ability too
 
 
 def decisions_of(items: Iterable[Item], found: Mapping[str, Outcome]) -> str:

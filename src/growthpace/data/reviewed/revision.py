@@ -47,12 +47,17 @@ def tidied(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip()
 
 
+def same_text(one: str, other: str) -> bool:
+    """Whether two texts say the same but for white space around them and the kind of line ends."""
+    return tidied(one).strip() == tidied(other).strip()
+
+
 def revision_to(item: Item, instruction: str | None, answer: str | None) -> Revision:
-    """The revision that gives an item these texts (None: as they are); a text that is the item's own, but for what
-    `tidied` takes away, changes nothing."""
+    """The revision that gives an item these texts (None: as they are); a text that is the `same_text` as the item's
+    own changes nothing."""
     return Revision(
-        None if instruction is None or tidied(instruction) == tidied(instruction_of(item)) else tidied(instruction),
-        None if answer is None or tidied(answer) == tidied(answer_of(item)) else tidied(answer),
+        None if instruction is None or same_text(instruction, instruction_of(item)) else tidied(instruction),
+        None if answer is None or same_text(answer, answer_of(item)) else tidied(answer),
     )
 
 
