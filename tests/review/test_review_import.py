@@ -289,9 +289,9 @@ def test_the_next_step_is_told(tmp_path):
     assert said == [
         f"{path}: 0 pass, 0 revise, 0 reject, 39 not judged yet; 0 new verdicts",
         "review curated: 0 kept, 0 rejected, 1 in conflict, 1 undecided, 38 not judged by anybody",
-        f"next: 1 revisions wait for the other reviewer: growthpace review export {review.config} curated --reviewers "
+        f"next: 1 revision waits for the other reviewer: growthpace review export {review.config} curated --reviewers "
         "anna,ben --to FOLDER",
-        f"next: 1 conflicts wait for a third person: growthpace review export {review.config} curated --adjudicator "
+        f"next: 1 conflict waits for a third person: growthpace review export {review.config} curated --adjudicator "
         "NAME --to FOLDER",
     ]  # fmt: skip
 

@@ -215,12 +215,12 @@ def next_steps(source: Source, config: Path) -> list[str]:
     again = sum(not o.revision.empty for o in waiting)
     if again:
         lines.append(
-            f"next: {again:,} revisions wait for the other reviewer: growthpace review export {config} {source.name} "
+            f"next: {_waiting(again, 'revision')} for the other reviewer: growthpace review export {config} {source.name} "
             f"--reviewers {names} --to FOLDER"
         )
     if found[CONFLICT]:
         lines.append(
-            f"next: {found[CONFLICT]:,} conflicts wait for a third person: growthpace review export {config} "
+            f"next: {_waiting(found[CONFLICT], 'conflict')} for a third person: growthpace review export {config} "
             f"{source.name} --adjudicator NAME --to FOLDER"
         )
     if not again and not found[CONFLICT] and found.total():
@@ -228,6 +228,10 @@ def next_steps(source: Source, config: Path) -> list[str]:
     if not source.demanded and found[KEPT]:
         lines.append(f"to train on kept items only: sources.{source.name}.reviewed: {shown(source.folder, config)}")
     return lines
+
+
+def _waiting(number: int, what: str) -> str:
+    return f"{number:,} {what}s wait" if number != 1 else f"1 {what} waits"
 
 
 def shown(folder: Path, config: Path) -> str:
