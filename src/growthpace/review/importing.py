@@ -215,8 +215,8 @@ def next_steps(source: Source, config: Path) -> list[str]:
     again = sum(not o.revision.empty for o in waiting)
     if again:
         lines.append(
-            f"next: {_waiting(again, 'revision')} for the other reviewer: growthpace review export {config} {source.name} "
-            f"--reviewers {names} --to FOLDER"
+            f"next: {_waiting(again, 'revision')} for the other reviewer: growthpace review export {config} "
+            f"{source.name} --reviewers {names} --to FOLDER"
         )
     if found[CONFLICT]:
         lines.append(
