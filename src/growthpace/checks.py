@@ -24,6 +24,7 @@ from growthpace.versions import VERSIONS
 
 def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
     """Reads the study's local data and returns {"items": {"sources.x/ability": n, ...}, "unchecked": [...],
+    "reviewed": {"sources.x/ability": what a review left out, in words, ...},
     "judging": {"suites.x": what it costs at most, in words, ...}}.
 
     `paths`: where to remember a passed check (nowhere when None). Raises `InputError` with every fault found, one a
@@ -35,7 +36,7 @@ def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
             files[f"models.{name}.initialise.corpus"] = model.initialise.corpus
     gone = {folder: f"{key}: {folder}: no such folder" for key, folder in _folders(study) if not folder.is_dir()}
     missing = [
-        f"{key}: {path}: no such file"
+        f"{key}: {path}: no such file{' (growthpace review import writes it)' if key.endswith('.reviewed') else ''}"
         for key, found in files.items()
         for path in found
         if not path.is_file() and not any(folder in path.parents for folder in gone)  # said once, of the folder
@@ -83,6 +84,7 @@ def _read_everything(study: Study) -> dict[str, Any]:
     grid, faults = Grid(study), []
     sizes: dict[str, int] = {}
     judging: dict[str, str] = {}
+    reviewed: dict[str, str] = {}
     unchecked = []
 
     def read(key: str, reader) -> list[Item]:
@@ -101,8 +103,12 @@ def _read_everything(study: Study) -> dict[str, Any]:
             unchecked.append(f"sources.{source}")
             continue
         for ability in grid.pools(source):
-            items = read(source, lambda s=source, a=ability: pool_items(study, s, a))
+            left_out: Counter[str] = Counter()
+            items = read(source, lambda s=source, a=ability, out=left_out: pool_items(study, s, a, out))
             sizes[f"sources.{source}/{ability}"] = len(items)
+            if settings.reviewed and items:
+                why = "".join(f", {number:,} {reason}" for reason, number in left_out.items())
+                reviewed[f"sources.{source}/{ability}"] = f"of {len(items) + left_out.total():,} offered{why}"
     for suite, settings in study.suites.items():
         if _remote(settings.items):
             unchecked.append(f"suites.{suite}")
@@ -126,7 +132,7 @@ def _read_everything(study: Study) -> dict[str, Any]:
                 faults.append(str(error))
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
-    return {"items": sizes, "unchecked": unchecked, "judging": judging}
+    return {"items": sizes, "unchecked": unchecked, "reviewed": reviewed, "judging": judging}
 
 
 def _remote(items: Any) -> bool:

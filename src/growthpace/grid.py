@@ -172,7 +172,9 @@ class Grid:
 
     def pool_settings(self, source: str) -> dict[str, Any]:
         """Settings that a source's pools depend on, besides the files they are read from."""
-        return {"code_version": VERSIONS["pool"], **self._items(self.study.sources[source].items)}
+        settings = self.study.sources[source]
+        reviewed = {"reviewed": True} if settings.reviewed else {}  # where the decisions lie does not matter
+        return {"code_version": VERSIONS["pool"], **self._items(settings.items), **reviewed}
 
     def suite_settings(self, suite: str) -> dict[str, Any]:
         """Settings that a suite's items depend on."""

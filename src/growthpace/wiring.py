@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.cut_off import settle_cut_off_trainings
-from growthpace.data.importers import local_files
+from growthpace.data.importers import local_files, source_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
 from growthpace.grid import SELECTED, Grid, Paths, Run
@@ -166,8 +166,7 @@ class Plan:
 
     def source_files(self, source: str, ability: str) -> list[str]:
         """Local files that a pool is read from."""
-        settings = self.study.sources[source]
-        return _there(local_files(settings.items, [ability] if settings.labelled else None))
+        return _there(source_files(self.study.sources[source], ability))
 
     def suite_files(self, suite: str) -> list[str]:
         """Local files that a suite is read from."""

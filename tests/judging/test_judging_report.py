@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from growthpace.evaluation.judgements import Verdict
-from growthpace.judging.report import agreement, correlation, kappa, lines, position_bias, summary
+from growthpace.judging.report import agreement, correlation, lines, position_bias, summary
 
 
 def verdict(item, shown="alone", second=False, score=None, winner=None, missing=""):
@@ -64,8 +64,22 @@ def test_agreement_by_hand():
         verdicts.append(verdict(item, "answer_first", True, winner=two))
     found = agreement(verdicts, 0.95)
     assert found["same"]["share"] == 0.7
-    assert found["kappa"] == pytest.approx(0.4)  # the textbook's example: 0.7 observed, 0.5 expected
+    assert found["kappa"]["value"] == pytest.approx(0.4)  # the textbook's example: 0.7 observed, 0.5 expected
+    assert found["kappa"]["low"] < 0.4 < found["kappa"]["high"]
+    assert any(f"kappa 0.40 ({found['kappa']['low']:.2f} to" in line for line in lines(summary(verdicts, 0.95)))
     assert agreement(verdicts[::2], 0.95) == {}
+
+
+def test_the_two_orders_of_an_item_are_one_cluster():
+    """Every verdict given again in the other order says nothing new, so the interval must not shrink."""
+    winners = [("first", "first")] * 20 + [("first", "second")] * 5 + [("second", "first")] * 10
+    once, twice = [], []
+    for item, (one, two) in enumerate(winners + [("second", "second")] * 15):
+        for shown in ("answer_first", "reference_first"):
+            both = [verdict(item, shown, winner=one), verdict(item, shown, True, winner=two)]
+            twice += both
+            once += both if shown == "answer_first" else []
+    assert agreement(twice, 0.95)["kappa"] == pytest.approx(agreement(once, 0.95)["kappa"])
 
 
 def test_agreement_of_scores():
@@ -82,13 +96,11 @@ def test_agreement_of_scores():
     assert found["correlation"]["value"] == pytest.approx(known.statistic)
     assert found["correlation"]["low"] == pytest.approx(interval.low)
     assert found["correlation"]["high"] == pytest.approx(interval.high)
-    assert 0.8 < found["kappa"] < 1
+    assert 0.8 < found["kappa"]["value"] < 1
     assert any("second pass" in line and "correlation" in line for line in lines(summary(verdicts, 0.95)))
 
 
 def test_what_cannot_be_told_is_none():
-    assert kappa([], lambda a, b: a != b) is None
-    assert kappa([(1, 1), (1, 1)], lambda a, b: a != b) is None
     assert correlation([(1, 1), (1, 2)], 0.95) is None
     assert correlation([(1, 1), (2, 2), (3, 4)], 0.95)["low"] is None
     found = agreement([verdict(1, score=2), verdict(1, second=True, missing="x")], 0.95)

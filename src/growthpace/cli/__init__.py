@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 
 from growthpace.cli import users  # isort: skip
+from growthpace.cli import review  # isort: skip
 from growthpace.cli import cluster  # isort: skip
 from growthpace.cli import stages  # isort: skip
 from growthpace.cli.base import app
 from growthpace.interruptible import DEFECT, exit_code, message
 
-__all__ = ["app", "cluster", "main", "stages", "users"]
+__all__ = ["app", "cluster", "main", "review", "stages", "users"]
 
 
 def main() -> None:

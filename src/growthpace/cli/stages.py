@@ -26,11 +26,14 @@ def spec(config: Config, stage: str, name: Annotated[str, typer.Argument()] = ""
 def pool(config: Config, source: str, ability: str):
     """Bring the items of a source for an ability into one form."""
     from growthpace.data.pools import make_pool
+    from growthpace.files import read_metadata
     from growthpace.grid import Grid
 
     study, paths = opened(config)
     Grid(study).require(source=source, ability=ability)
     report(f"pool {source}, {ability}: {make_pool(study, source, ability, paths):,} items")
+    for reason, count in read_metadata(paths.pool(source, ability)).get("left_out", {}).items():
+        report(f"pool {source}, {ability}: {count:,} items left out, {reason}")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -20,7 +20,8 @@ def check(config: Config):
     study, _ = opened(config)
     found = check_study(study)
     for key, number in found["items"].items():
-        report(f"{key}: {number:,} items")
+        more = f" {found['reviewed'][key]}" if key in found["reviewed"] else ""
+        report(f"{key}: {number:,} items{more}")
     for key in found["unchecked"]:
         report(f"{key}: on the hub, checked when it is fetched")
     for key, cost in found["judging"].items():

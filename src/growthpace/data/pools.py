@@ -9,13 +9,33 @@ from typing import Any
 from growthpace.data.datasets import counts, select
 from growthpace.data.importers import read_items_of
 from growthpace.data.items import Item, check_unique, read_items, write_items
+from growthpace.data.reviewed import decision_file, kept_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
 from growthpace.study import GENERAL, Study
 
 
-def pool_items(study: Study, source: str, ability: str) -> list[Item]:
+def pool_items(study: Study, source: str, ability: str, left_out: Counter[str] | None = None) -> list[Item]:
+    """Items of a source's pool for an ability: what it offers or, where the pool demands reviewed items, what was kept
+    of it. `left_out` counts what was not, by the reason."""
+    items, reviewed = offered_items(study, source, ability), study.sources[source].reviewed
+    if reviewed is None:
+        return items
+    reasons: Counter[str] = Counter()
+    kept = list(kept_items(items, reviewed, ability, reasons))
+    if not kept:
+        why = ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
+        raise InputError(
+            f"sources.{source}.reviewed: no item of {ability!r} was kept ({why}); growthpace review report says what "
+            "is left to do"
+        )
+    if left_out is not None:
+        left_out.update(reasons)
+    return kept
+
+
+def offered_items(study: Study, source: str, ability: str) -> list[Item]:
     """Items that a source offers for an ability (`general` for a source that is not labelled), checked."""
     settings = study.sources[source]
     wanted = [ability] if settings.labelled else None
@@ -60,9 +80,11 @@ def _first_judged(items: list[Item]) -> str:
 
 
 def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
-    """Writes a pool; returns its number of items."""
-    items = pool_items(study, source, ability)
-    write_items(paths.pool(source, ability), items, _metadata(study, "pool", Grid(study).pool_settings(source)))
+    """Writes a pool; returns its number of items. What a review left out is counted in its metadata."""
+    left_out: Counter[str] = Counter()
+    items = pool_items(study, source, ability, left_out)
+    metadata = _metadata(study, "pool", Grid(study).pool_settings(source))
+    write_items(paths.pool(source, ability), items, metadata | ({"left_out": dict(left_out)} if left_out else {}))
     return len(items)
 
 
@@ -121,6 +143,9 @@ def local_inputs(study: Study) -> dict[str, list[Path]]:
     found = {}
     for name, source in study.sources.items():
         found[f"sources.{name}"] = local_files(source.items, list(study.abilities) if source.labelled else None)
+        if source.reviewed:
+            pools = study.abilities if source.labelled else [GENERAL]
+            found[f"sources.{name}.reviewed"] = [decision_file(source.reviewed, ability) for ability in pools]
     for name, suite in study.suites.items():
         try:
             found[f"suites.{name}"] = local_files(suite.items, suite.measured(study.abilities))

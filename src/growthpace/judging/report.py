@@ -1,7 +1,7 @@
 """How far a judge can be trusted: position bias, agreement with itself, what is missing, what it took.
 
 Small pure functions over verdicts of `evaluation.judgements`. Proportions have Wilson's interval (Wilson 1927, JASA
-22); items count as independent.
+22); items count as independent. For kappa the verdicts on one item are one cluster: a pair is judged in two orders.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from growthpace.analysis.agreement import Kappa, differs, kappa, squared, told
 from growthpace.analysis.uncertainty import quantile, wilson
 from growthpace.evaluation.judgements import ALONE, ANSWER_FIRST, REFERENCE_FIRST, Verdict
 from growthpace.evaluation.scorers.judge import worth_of
@@ -57,37 +59,30 @@ def position_bias(verdicts: Sequence[Verdict], confidence: float) -> Row:
 def agreement(verdicts: Sequence[Verdict], confidence: float) -> Row:
     """How well the second pass agrees with the first; {} where nothing was asked twice.
 
-    same: share of equal verdicts. kappa: Cohen's (1960, Educational and Psychological Measurement 20), over winners;
-    over scores with quadratic weights (Cohen 1968, Psychological Bulletin 70), where correlation is Pearson's with
-    Fisher's interval. None where it cannot be told: fewer than two pairs (four for the interval), or no spread.
+    same: share of equal verdicts. kappa: {value, error, low, high} of `analysis.agreement.kappa`, clustered by item,
+    over winners; over scores with quadratic weights, where correlation is Pearson's with Fisher's interval. None where
+    it cannot be told: fewer than two pairs (four for the correlation's interval), or no spread.
     """
     first = {(v.item_id, v.shown): v for v in verdicts if not v.second_pass and not v.missing}
     second = {(v.item_id, v.shown): v for v in verdicts if v.second_pass and not v.missing}
     if not any(verdict.second_pass for verdict in verdicts):
         return {}
-    pairs = [(first[key], second[key]) for key in second if key in first]
-    scores = [(a.score, b.score) for a, b in pairs if a.score is not None]
+    keys = [key for key in second if key in first]
+    pairs = [(first[key], second[key]) for key in keys]
+    items = [item for item, _ in keys]
+    scores = [(a.score, b.score) for a, b in pairs if a.score is not None]  # a judge gives scores or winners
     if scores or (pairs and pairs[0][0].shown == ALONE):
         found = correlation(scores, confidence)
         return {
             "same": proportion(sum(a == b for a, b in scores), len(scores), confidence),
-            "kappa": kappa(scores, weight=lambda a, b: (a - b) ** 2),
+            "kappa": asdict(kappa(scores, confidence, items, squared)),
             "correlation": found,
         }
     winners = [(a.winner, b.winner) for a, b in pairs]
     return {
         "same": proportion(sum(a == b for a, b in winners), len(winners), confidence),
-        "kappa": kappa(winners, weight=lambda a, b: float(a != b)),
+        "kappa": asdict(kappa(winners, confidence, items, differs)),
     }
-
-
-def kappa(pairs: Sequence[tuple[Any, Any]], weight) -> float | None:
-    """1 - (mean disagreement of the pairs) / (mean disagreement of any first with any second), by `weight`(a, b)."""
-    if len(pairs) < 2:
-        return None
-    first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    expected = sum(m * n * weight(a, b) for a, m in first.items() for b, n in second.items()) / len(pairs) ** 2
-    return None if expected == 0 else 1 - sum(weight(a, b) for a, b in pairs) / len(pairs) / expected
 
 
 def correlation(pairs: Sequence[tuple[float, float]], confidence: float) -> Row | None:
@@ -134,9 +129,8 @@ def lines(found: Row) -> list[str]:
             f"{_told(bias['consistent'])} are consistent; the first wins {_told(bias['first_wins'])} of what is no tie"
         )
     if found["agreement"]:
-        same, value = found["agreement"]["same"], found["agreement"]["kappa"]
-        more = "not known" if value is None else f"{value:.2f}"
-        line = f"second pass: {_told(same)} of {same['of']:,} verdicts are the same, kappa {more}"
+        same, value = found["agreement"]["same"], Kappa(**found["agreement"]["kappa"])
+        line = f"second pass: {_told(same)} of {same['of']:,} verdicts are the same, kappa {told(value)}"
         if known := found["agreement"].get("correlation"):
             line += f", correlation {known['value']:.2f}"
             line += f" ({known['low']:.2f} to {known['high']:.2f})" if known["low"] is not None else ""

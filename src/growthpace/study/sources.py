@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, model_validator
 
-from growthpace.study.basics import Ability, Count, Name, Names, Strict, distinct
+from growthpace.study.basics import Ability, Count, LocalPath, Name, Names, Strict, distinct
 from growthpace.study.items import Items
 
 
@@ -22,6 +22,8 @@ class Source(Strict):
     only mixes draw from."""
     models: Names | None = None
     """Models that are swept over this source; all when absent."""
+    reviewed: LocalPath | None = None
+    """Folder of a review (docs/review.md): the pools take only items that two people passed, in their revised form."""
 
     @model_validator(mode="after")
     def _swept(self):

@@ -16,7 +16,16 @@ from growthpace.data.importers import microworld as generated
 from growthpace.data.importers.records import identified
 from growthpace.data.items import Item, check_item
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, BenchmarkItems, Files, HubDatasetItems, Items, Microworld, MicroworldItems
+from growthpace.study import (
+    GENERAL,
+    BenchmarkItems,
+    Files,
+    HubDatasetItems,
+    Items,
+    Microworld,
+    MicroworldItems,
+    Source,
+)
 
 FILE_IMPORTERS = {"doit": doit.read, "alpaca": alpaca.read, "chat": chat.read}
 """Formats of files: importer name in the study to its reader."""
@@ -65,6 +74,15 @@ def local_files(items_settings: Items, abilities: list[str] | None) -> list[Path
         folder = Path(items_settings.name)
         return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     return []
+
+
+def source_files(source: Source, ability: str) -> list[Path]:
+    """The local files that a source's pool of an ability is made from: its items' and, where the pool demands reviewed
+    items, the reviewers' decisions."""
+    from growthpace.data.reviewed import decision_file  # reads with this package's records
+
+    decisions = [decision_file(source.reviewed, ability)] if source.reviewed else []
+    return [*local_files(source.items, [ability] if source.labelled else None), *decisions]
 
 
 def _named_files(settings: Files, abilities: list[str] | None) -> Iterator[tuple[str, str]]:
