@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, UNTUNED, BenchmarkItems, HubDatasetItems, Items, MicroworldItems, Study
+from growthpace.study import GENERAL, UNTUNED, BenchmarkItems, HubDatasetItems, Items, MicroworldItems, PublicItems, Study
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"
@@ -279,6 +279,10 @@ class Grid:
             from growthpace.data.benchmarks import BENCHMARKS
 
             flat["benchmark_version"] = BENCHMARKS[items.name].VERSION
+        if isinstance(items, PublicItems):
+            from growthpace.data.importers.public import versions
+
+            flat |= versions(items)
         return flat
 
     def _world(self, use: str) -> dict[str, Any]:

@@ -68,6 +68,9 @@ class Item:
     """How many pairs of turns at the front, after a system message, are worked examples of a benchmark."""
     subject: str = ""
     """Part of a benchmark, such as MMLU's `anatomy`: a macro mean weighs subjects equally, a micro mean items."""
+    taken_from: tuple[str, ...] = ()
+    """perplexity: ids of the items whose references the wrong candidates are, in their order, where they were chosen by
+    rule (see `data.candidates`)."""
 
 
 def content_id(ability: str, messages: Iterable[Message], answer: str = "", candidates: Iterable[str] = ()) -> str:
@@ -169,6 +172,7 @@ def schema() -> pa.Schema:
             ("tests", pa.string()),
             ("shots", pa.int32()),
             ("subject", pa.string()),
+            ("taken_from", pa.list_(pa.string())),
         ]
     )
 
@@ -184,7 +188,7 @@ def read_items(path: str | Path) -> list[Item]:
     """The items of a Parquet file, in its order. What a file of an older version lacks is an item's default."""
     import pyarrow.parquet as pq
 
-    texts = ("candidates", "references")
+    texts = ("candidates", "references", "taken_from")
     return [
         Item(
             **{

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from growthpace.data.importers.records import Record, read_records
+from growthpace.data.importers.records import Record, read_members, read_records, read_under
 from growthpace.data.items import Item, Message
 from growthpace.errors import InputError
 
@@ -126,6 +126,14 @@ class Shelf:
     def arrays(self, name: str) -> Iterator[Record]:
         """The entries of a JSON file that is a list of lists, each as {"entry": list}."""
         yield from read_records(self.path(name), self._released(name), kind=list)
+
+    def under(self, name: str, key: str) -> Iterator[Record]:
+        """The objects of the list that a JSON file has under a key."""
+        yield from read_under(self.path(name), self._released(name), key)
+
+    def members(self, name: str, inside: str | None = None) -> Iterator[tuple[str, Record]]:
+        """(key, record) pairs of a JSON file that is an object of objects; `inside`: a file of the zip archive."""
+        yield from read_members(self.path(name), self._released(name), inside)
 
     def whole(self, name: str) -> Record:
         """A JSON file that is one object."""

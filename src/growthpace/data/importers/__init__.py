@@ -16,7 +16,16 @@ from growthpace.data.importers import microworld as generated
 from growthpace.data.importers.records import identified
 from growthpace.data.items import Item, check_item
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, BenchmarkItems, Files, HubDatasetItems, Items, Microworld, MicroworldItems
+from growthpace.study import (
+    GENERAL,
+    BenchmarkItems,
+    Files,
+    HubDatasetItems,
+    Items,
+    Microworld,
+    MicroworldItems,
+    PublicItems,
+)
 
 FILE_IMPORTERS = {"doit": doit.read, "alpaca": alpaca.read, "chat": chat.read}
 """Formats of files: importer name in the study to its reader."""
@@ -35,7 +44,7 @@ def read_items_of(
     ability `GENERAL`. `microworld`: the study's, for items of the microworld. `local`: gives the local path
     of a file by its name in the study, instead of its folder or the hub. Ids are the publisher's where there are any,
     else made of the content; that they are unique is for the caller to check (`items.check_unique`). `left_out` counts
-    the rows that a benchmark's rule leaves out, by the reason.
+    the rows that a rule of a benchmark or a public set leaves out, by the reason.
 
     Raises `InputError`, with file and line, for anything that cannot be read or is no item.
     """
@@ -45,6 +54,10 @@ def read_items_of(
         from growthpace.data.benchmarks import read_benchmark  # its modules read with this package's records
 
         yield from read_benchmark(items_settings, abilities, _downloaded, left_out)
+    elif isinstance(items_settings, PublicItems):
+        from growthpace.data.importers.public import read_public
+
+        yield from read_public(items_settings, abilities, _downloaded, left_out)
     elif isinstance(items_settings, HubDatasetItems):
         yield from map(check_item, identified(hub_dataset.read(items_settings, abilities)))
     else:
@@ -57,6 +70,10 @@ def local_files(items_settings: Items, abilities: list[str] | None) -> list[Path
         from growthpace.data.benchmarks import benchmark_files
 
         return benchmark_files(items_settings, abilities)
+    if isinstance(items_settings, PublicItems):
+        from growthpace.data.importers.public import public_files
+
+        return public_files(items_settings, abilities)
     if isinstance(items_settings, Files):
         if items_settings.folder is None:
             return []
