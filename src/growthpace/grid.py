@@ -312,6 +312,10 @@ def _flat(prefix: str, settings: Any, kept: set[str] | None = None) -> dict[str,
     found: dict[str, Any] = {}
 
     def add(name: str, value: Any) -> None:
+        if isinstance(value, Path):  # the folder of a public set
+            return
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = {str(number): inner for number, inner in enumerate(value, start=1)}
         if isinstance(value, dict):
             for key, inner in value.items():
                 add(f"{name}_{key}" if name else key, inner)

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growthpace.data.seen import Seen
 from growthpace.errors import InputError
-from growthpace.files import write_table
+from growthpace.files import write_tables
 
 if TYPE_CHECKING:  # see files.py
     import pyarrow as pa
+
+BATCH = 16_000_000
+"""Characters of a row group."""
 
 ROLES = ("system", "user", "assistant")
 
@@ -87,10 +91,10 @@ def numbered_repeats(items: Iterable[Item]) -> Iterator[Item]:
 
     Only for ids made by `content_id`: the repeats are equal, so which one comes first does not matter.
     """
-    seen: Counter[str] = Counter()
+    seen = Seen()
     for item in items:
-        seen[item.id] += 1
-        yield item if seen[item.id] == 1 else replace(item, id=f"{item.id}#{seen[item.id]}")
+        count = seen.add(item.id)
+        yield item if count == 1 else replace(item, id=f"{item.id}#{count}")
 
 
 def check_item(item: Item) -> Item:
@@ -141,15 +145,24 @@ def check_item(item: Item) -> Item:
 
 def check_unique(items: Iterable[Item], where: str) -> list[Item]:
     """The items as a list, each checked; `InputError` naming the first id that occurs twice and both places."""
-    known: dict[str, Item] = {}
-    for item in items:
+    known = list(items)
+    return list(unique(known, where, lambda: known))
+
+
+def unique(items: Iterable[Item], where: str, again: Callable[[], Iterable[Item]]) -> Iterator[Item]:
+    """The items one by one, each checked; `InputError` naming the first id that occurs twice and both places.
+
+    In memory are a few bytes an id. `again` gives the same items anew: only to find the other place, once an id seems
+    to be there twice.
+    """
+    seen = Seen()
+    for number, item in enumerate(items):
         check_item(item)
-        if item.id in known:
-            raise InputError(
-                f"{where}: the item id {item.id!r} occurs twice: {known[item.id].origin} and {item.origin}"
-            )
-        known[item.id] = item
-    return list(known.values())
+        if seen.add(item.id) > 1:
+            first = next((other for other in islice(again(), number) if other.id == item.id), None)
+            if first is not None:
+                raise InputError(f"{where}: the item id {item.id!r} occurs twice: {first.origin} and {item.origin}")
+        yield item
 
 
 @cache
@@ -177,11 +190,35 @@ def schema() -> pa.Schema:
     )
 
 
-def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any]) -> None:
-    """Writes items in the given order; `metadata` as in `files.write_table`."""
+def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any]) -> int:
+    """Writes items in the given order, a row group of a few megabytes at a time; returns their number. `metadata` as in
+    `files.write_table`, looked at once all items are written: what is counted on the way may still be added to it."""
     import pyarrow as pa
 
-    write_table(path, pa.Table.from_pylist([asdict(item) for item in items], schema=schema()), metadata)
+    written = 0
+
+    def tables() -> Iterator[pa.Table]:
+        nonlocal written
+        for batch in _batches(items):
+            written += len(batch)
+            yield pa.Table.from_pylist([asdict(item) for item in batch], schema=schema())
+
+    write_tables(path, schema(), tables(), metadata)
+    return written
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Lists of items with `BATCH` characters or a little more in their messages."""
+    batch: list[Item] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += 1000 + sum(len(message.content) for message in item.messages)  # a small item is not free
+        if characters >= BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def read_items(path: str | Path) -> list[Item]:

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from growthpace.data.datasets import counts, select
 from growthpace.data.importers import read_items_of
-from growthpace.data.items import Item, check_unique, read_items, write_items
+from growthpace.data.items import Item, check_unique, read_items, unique, write_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
 from growthpace.study import GENERAL, Study
 
 
-def pool_items(study: Study, source: str, ability: str) -> list[Item]:
-    """Items that a source offers for an ability (`general` for a source that is not labelled), checked."""
+def pool_items(
+    study: Study, source: str, ability: str, left_out: Counter[str] | None = None
+) -> Iterator[Item]:  # fmt: skip
+    """Items that a source offers for an ability (`general` for a source that is not labelled), checked, one by one.
+    `left_out` counts the rows that a rule leaves out, by the reason."""
     settings = study.sources[source]
     wanted = [ability] if settings.labelled else None
-    items = [
-        item for item in read_items_of(settings.items, wanted, study.microworld) if item.ability in (ability, GENERAL)
-    ]
-    if not items:
+
+    def read(left_out: Counter[str] | None) -> Iterator[Item]:
+        for item in read_items_of(settings.items, wanted, study.microworld, left_out=left_out):
+            if item.ability in (ability, GENERAL):
+                yield item
+
+    number = 0
+    for item in unique(read(left_out), f"sources.{source}, {ability}", lambda: read(None)):
+        number += 1
+        yield item
+    if not number:
         raise InputError(f"sources.{source}: no items for the ability {ability!r}")
-    return check_unique(items, f"sources.{source}, {ability}")
 
 
 def suite_items(study: Study, suite: str, left_out: Counter[str] | None = None) -> list[Item]:
     """Items of a suite, checked: ids unique, every ability has some, every item can be scored. `left_out` counts the
-    rows that a benchmark's rule leaves out, by the reason."""
+    rows that a rule leaves out, by the reason."""
     settings = study.suites[suite]
     abilities = settings.measured(study.abilities)
     read = read_items_of(settings.items, abilities, study.microworld, left_out=left_out)
@@ -60,10 +70,17 @@ def _first_judged(items: list[Item]) -> str:
 
 
 def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
-    """Writes a pool; returns its number of items."""
-    items = pool_items(study, source, ability)
-    write_items(paths.pool(source, ability), items, _metadata(study, "pool", Grid(study).pool_settings(source)))
-    return len(items)
+    """Writes a pool; returns its number of items. However large it is, a few megabytes of it are in memory. What a rule
+    left out is counted in its metadata."""
+    metadata = _metadata(study, "pool", Grid(study).pool_settings(source))
+    left_out = metadata["left_out"] = Counter()
+
+    def items() -> Iterator[Item]:
+        yield from pool_items(study, source, ability, left_out)
+        if not left_out:
+            del metadata["left_out"]
+
+    return write_items(paths.pool(source, ability), items(), metadata)
 
 
 def make_suite(study: Study, suite: str, paths: Paths) -> int:
