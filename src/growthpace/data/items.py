@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -201,10 +201,15 @@ def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any
         nonlocal written
         for batch in _batches(items):
             written += len(batch)
-            yield pa.Table.from_pylist([asdict(item) for item in batch], schema=schema())
+            yield pa.Table.from_pylist([_row(item) for item in batch], schema=schema())
 
     write_tables(path, schema(), tables(), metadata)
     return written
+
+
+def _row(item: Item) -> dict[str, Any]:
+    """What `dataclasses.asdict` gives, in a tenth of the time."""
+    return vars(item) | {"messages": [vars(message) for message in item.messages]}
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -223,16 +228,50 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def read_items(path: str | Path) -> list[Item]:
     """The items of a Parquet file, in its order. What a file of an older version lacks is an item's default."""
+    return list(stream_items(path))
+
+
+def stream_items(path: str | Path) -> Iterator[Item]:
+    """As `read_items`, one row group after the other."""
     import pyarrow.parquet as pq
 
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield from map(_item, file.read_row_group(number).to_pylist())
+
+
+def count_items(path: str | Path) -> int:
+    """The number of items of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
+
+
+def item_ids(path: str | Path) -> Iterator[str]:
+    """The ids of a Parquet file's items, in its order; nothing else of them is read."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["id"]):
+            yield from batch.column("id").to_pylist()
+
+
+def items_with(path: str | Path, ids: Sequence[str]) -> list[Item]:
+    """The items of a Parquet file that have these ids, in the order of the ids. No others are decoded."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted, found = pa.array(ids, pa.string()), {}
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number)
+            for row in rows.filter(pc.is_in(rows["id"], wanted)).to_pylist():
+                found[row["id"]] = _item(row)
+    return [found[identifier] for identifier in ids]
+
+
+def _item(row: dict[str, Any]) -> Item:
     texts = ("candidates", "references", "taken_from")
-    return [
-        Item(
-            **{
-                **row,
-                "messages": tuple(Message(**message) for message in row["messages"]),
-                **{name: tuple(row[name]) for name in texts if name in row},
-            }
-        )
-        for row in pq.read_table(path).to_pylist()
-    ]
+    messages = tuple(Message(**message) for message in row["messages"])
+    return Item(**{**row, "messages": messages, **{name: tuple(row[name]) for name in texts if name in row}})

@@ -7,9 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from growthpace.data.datasets import counts, select
+from growthpace.data.datasets import counts, first_ids
 from growthpace.data.importers import read_items_of
-from growthpace.data.items import Item, check_unique, read_items, unique, write_items
+from growthpace.data.items import (
+    Item,
+    check_unique,
+    count_items,
+    item_ids,
+    items_with,
+    read_items,
+    unique,
+    write_items,
+)
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
@@ -96,11 +105,12 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
     """Writes a dataset's items and its id manifest, and returns the manifest."""
     grid = Grid(study)
     sources = grid.datasets[dataset].sources
-    pools = {(s, a): read_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
-    wanted = counts(study, dataset, lambda source, ability: len(pools[source, ability]))
-    items = select(pools, wanted, seed)
-    ids = [[source, ability, [i.id for i in select(pools, {(source, ability): n}, seed)]]
-           for (source, ability), n in wanted.items()]  # fmt: skip
+    sizes = {(s, a): count_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
+    wanted = counts(study, dataset, lambda source, ability: sizes[source, ability])
+    ids = [[source, ability, first_ids(item_ids(paths.pool(source, ability)), number, seed)]
+           for (source, ability), number in wanted.items()]  # fmt: skip
+    # Only what is chosen is kept of a pool, which may be larger than the memory.
+    items = [item for source, ability, members in ids for item in items_with(paths.pool(source, ability), members)]
     manifest = {
         "study": study.study,
         "dataset": dataset,

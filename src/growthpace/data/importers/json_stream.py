@@ -21,6 +21,15 @@ _PIECE = 1 << 20
 _SPACE = " \t\r\n"
 
 
+def _no_constant(name: str):
+    """NaN and Infinity are refused."""
+    raise ValueError(f"{name} is no JSON value")
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_constant)
+"""Decodes strict JSON."""
+
+
 class JsonText:
     """A JSON file, from its beginning on. Raises `InputError` as `file:line: what is wrong`."""
 
@@ -28,8 +37,7 @@ class JsonText:
         """first: what of `handle` was read already, from the beginning of `line` on (from 1)."""
         self._handle, self._path, self._waiting, self._line = handle, path, first, line
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._json = json.JSONDecoder(parse_constant=no_constant)
-        self._text, self._position, self._column = "", 0, 0
+        self._text, self._position, self._counted, self._column = "", 0, 0, 0
         self._bytes_line, self._bytes_of_line, self._ended = line, 0, False
 
     # --- what it is made of ---
@@ -133,7 +141,7 @@ class JsonText:
         self._drop()
         while True:
             try:
-                content, end = self._json.raw_decode(self._text, self._position)
+                content, end = DECODER.raw_decode(self._text, self._position)
             except json.JSONDecodeError as error:
                 # Perhaps only the rest of it is not read yet.
                 if len(self._text) - self._position <= LONGEST and self._fill():
@@ -153,7 +161,9 @@ class JsonText:
     def line(self) -> int:
         """The line of the next character."""
         self.next()
-        return self._line + self._text.count("\n", 0, self._position)
+        self._line += self._text.count("\n", self._counted, self._position)
+        self._counted = self._position
+        return self._line
 
     def fault(self, what: str) -> InputError:
         """The error that says what is wrong at the next character."""
@@ -165,7 +175,7 @@ class JsonText:
     def _malformed(self, error: json.JSONDecodeError) -> InputError:
         start = self._text.rfind("\n", 0, error.pos) + 1
         column = error.pos - start + 1 + (0 if start else self._column)
-        line = self._line + self._text.count("\n", 0, error.pos)
+        line = self.line() + self._text.count("\n", self._position, error.pos)
         return InputError(f"{self._path}:{line}: malformed JSON ({error.msg}, column {column})")
 
     def _drop(self) -> None:
@@ -174,8 +184,8 @@ class JsonText:
             taken = self._text[: self._position]
             start = taken.rfind("\n") + 1
             self._column = len(taken) - start + (0 if start else self._column)
-            self._line += taken.count("\n")
-            self._text, self._position = self._text[self._position :], 0
+            self.line()
+            self._text, self._position, self._counted = self._text[self._position :], 0, 0
 
     def _fill(self) -> bool:
         """Reads another piece; False at the end of the file."""
@@ -196,11 +206,6 @@ class JsonText:
         last = raw.rfind(b"\n") + 1
         self._bytes_of_line = len(raw) - last + (0 if last else self._bytes_of_line)
         return bool(raw)
-
-
-def no_constant(name: str):
-    """For `json`: NaN and Infinity are refused."""
-    raise ValueError(f"{name} is no JSON value")
 
 
 def reason(error: Exception) -> str:

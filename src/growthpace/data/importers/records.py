@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from growthpace.data.importers.json_stream import LONGEST, JsonText, no_constant, reason
+from growthpace.data.importers.json_stream import DECODER, LONGEST, JsonText, reason
 from growthpace.data.items import Item, Message, content_id, numbered_repeats
 from growthpace.errors import InputError
 
@@ -106,7 +106,7 @@ def numbered_objects(path: Path, kind: type = dict) -> Iterator[tuple[int, Any]]
                 continue
             found = True
             try:
-                content = json.loads(text, parse_constant=no_constant)
+                content = DECODER.decode(text)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}:{number}: not a JSON object on one line ({reason(error)})") from None
             if not isinstance(content, kind):
