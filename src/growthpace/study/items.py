@@ -193,6 +193,8 @@ class PublicItems(Strict):
     """What each ability is made of. A source that is not labelled has its sets under `general`."""
     longest: Count | None = None
     """Items of more characters, all messages together, are left out and counted; none when absent."""
+    most: Count | None = None
+    """At most so many items of an ability: those whose ids' hashes come first, whatever else is read; all when absent."""
 
     def of(self, ability: str) -> list[PublicSet]:
         """The sets of an ability; none where it has none."""

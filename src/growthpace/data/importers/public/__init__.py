@@ -10,13 +10,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from heapq import nsmallest
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
 from growthpace.data.benchmarks.base import Shelf
 from growthpace.data.benchmarks.hub import HubShelf
-from growthpace.data.importers.public.base import Module, released, served
+from growthpace.data.importers.public.base import Module, served
 from growthpace.data.importers.references import UNSCORED
 from growthpace.data.items import Item, check_item
 from growthpace.errors import InputError
@@ -43,17 +44,31 @@ def read_public(
     for ability in [GENERAL] if abilities is None else abilities:
         if not settings.of(ability):
             raise InputError(f"sets: no set for the ability {ability!r} (allowed: {', '.join(settings.sets)})")
-        for chosen in settings.of(ability):
-            items = (replace(item, ability=ability) for item in set_items(chosen, settings.split, fetch, counted))
-            items = _short(items, chosen.name, settings.longest, counted)
-            if abilities is None or settings.split == "train":
-                yield from (check_item(_to_train(item, abilities is None)) for item in items)
-            else:
-                yield from _with_candidates(items, chosen.name, counted)
+        found = (item for chosen in settings.of(ability) for item in _of_set(chosen, settings, ability, fetch, counted))
+        if abilities is None:
+            found = (_to_train(item, True) for item in found)
+        yield from map(check_item, found if settings.most is None else _first(found, settings.most))
+
+
+def _of_set(
+    chosen: PublicSet, settings: PublicItems, ability: str, fetch: Fetch, left_out: Counter[str]
+) -> Iterator[Item]:  # fmt: skip
+    """The items of one set, as they are trained on or asked."""
+    items = (replace(item, ability=ability) for item in set_items(chosen, settings.split, fetch, left_out))
+    items = _short(items, chosen.name, settings.longest, left_out)
+    if settings.split == "train":
+        return (_to_train(item, False) for item in items)
+    return _with_candidates(items, chosen.name, left_out)
+
+
+def _first(items: Iterator[Item], most: int) -> list[Item]:
+    """The items whose ids' SHA-256 come first, in the order in which they were."""
+    numbered = nsmallest(most, enumerate(items), key=lambda pair: hashlib.sha256(pair[1].id.encode()).digest())
+    return [item for _, item in sorted(numbered, key=lambda pair: pair[0])]
 
 
 def _with_candidates(items: Iterator[Item], name: str, left_out: Counter[str]) -> Iterator[Item]:
-    """The items of a set, each checked, with wrong candidates where they are scored by perplexity."""
+    """The items of a set, with wrong candidates where they are scored by perplexity."""
     from growthpace.data.candidates import NEEDED, with_candidates
 
     found = list(items)
@@ -61,9 +76,9 @@ def _with_candidates(items: Iterator[Item], name: str, left_out: Counter[str]) -
     completed = {item.id: item for item in with_candidates(bare)}
     for item in found:
         if item.scorer != "perplexity":
-            yield check_item(item)
+            yield item
         elif item.id in completed:
-            yield check_item(completed[item.id])
+            yield completed[item.id]
         else:
             left_out[f"{name}: fewer than {NEEDED} other items to take wrong candidates from"] += 1
 
@@ -173,4 +188,6 @@ def _shelf(settings: PublicSet, fetch: Fetch) -> Shelf:
         raise InputError(
             f"public set {settings.name}: revision {settings.revision!r} would have no effect, its usual place is fixed"
         )
+    from growthpace.data.importers.releases import released  # urllib, only where something is fetched
+
     return Shelf("", None, lambda name: released(module.RELEASE, name), list)
