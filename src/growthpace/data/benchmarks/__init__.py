@@ -77,10 +77,8 @@ def parts(settings: BenchmarkItems, abilities: list[str]) -> list[tuple[str, str
     def wrong(what: str) -> InputError:
         return InputError(f"benchmark {settings.name}: {what}")
 
-    if settings.folder is None and settings.hub is None and benchmark.HUB is None and not _release(benchmark):
-        raise wrong("folder or hub missing: no dataset of the hub is known that its items can be read from")
-    named = settings.folder or settings.hub or _release(benchmark)
-    if named is None and settings.shots and not benchmark.HUB.examples:
+    usual = settings.folder is None and settings.hub is None and benchmark.HUB is not None
+    if usual and settings.shots and not benchmark.HUB.examples:
         raise wrong(
             f"shots: {settings.shots} (allowed: 0, {benchmark.HUB.name} has no worked examples; or folder, with the "
             "publisher's files)"
@@ -116,11 +114,6 @@ def is_copy(settings: BenchmarkItems) -> bool:
     return any(settings.folder.rglob("*.parquet"))
 
 
-def _release(benchmark: Benchmark) -> str | None:
-    """Where the publisher's files can be fetched at a fixed commit: read where no dataset of the hub is usual."""
-    return getattr(benchmark, "RELEASE", None)
-
-
 def _all_files(benchmark: Benchmark, shelf: Shelf) -> Iterator[str]:
     for subject in benchmark.SUBJECTS or ("",):
         yield from benchmark.files(shelf, subject, False)
@@ -135,7 +128,7 @@ def _shelf(settings: BenchmarkItems, fetch: Callable[[str, str, str | None], Pat
     if settings.hub is None and benchmark.HUB is None:
         from growthpace.data.importers.releases import released
 
-        return Shelf("", None, lambda name: released(_release(benchmark), name), list)
+        return Shelf("", None, lambda name: released(benchmark.RELEASE, name), list)
     repository = settings.hub or benchmark.HUB.name
 
     @cache

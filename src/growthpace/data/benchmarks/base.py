@@ -32,7 +32,7 @@ class Benchmark(Protocol):
 
     An optional `GROUPS` {name: subjects} gives some of the subjects a name of their own. An optional `FEWER`, true,
     says that some subjects have fewer worked examples than others: they get what there is, elsewhere it is an error.
-    An optional `RELEASE` says where its files, from ROOT on, can be fetched at a fixed commit, if it has no HUB.
+    A module without HUB has a `RELEASE`: where its files, from ROOT on, can be fetched at a fixed commit.
     """
 
     NAME: str

@@ -53,11 +53,11 @@ def read_items_of(
     elif isinstance(items_settings, BenchmarkItems):
         from growthpace.data.benchmarks import read_benchmark  # its modules read with this package's records
 
-        yield from read_benchmark(items_settings, abilities, _downloaded, left_out)
+        yield from read_benchmark(items_settings, abilities, downloaded, left_out)
     elif isinstance(items_settings, PublicItems):
         from growthpace.data.importers.public import read_public
 
-        yield from read_public(items_settings, abilities, _downloaded, left_out)
+        yield from read_public(items_settings, abilities, downloaded, left_out)
     elif isinstance(items_settings, HubDatasetItems):
         yield from map(check_item, identified(hub_dataset.read(items_settings, abilities)))
     else:
@@ -110,7 +110,7 @@ def _from_files(settings: Files, abilities: list[str] | None, local: Callable[[s
         elif settings.folder is not None:
             path = settings.folder / name
         else:
-            path = _downloaded(settings.hub, name, settings.revision)
+            path = downloaded(settings.hub, name, settings.revision)
         for item in read(path, name, ability, labelled=abilities is not None):
             try:
                 check_item(item)
@@ -119,7 +119,7 @@ def _from_files(settings: Files, abilities: list[str] | None, local: Callable[[s
             yield item
 
 
-def _downloaded(repository: str, name: str, revision: str | None) -> Path:
+def downloaded(repository: str, name: str, revision: str | None) -> Path:
     """A file of a dataset repository, from the hub or its cache."""
     from huggingface_hub import hf_hub_download
 
