@@ -160,7 +160,7 @@ class Shelf:
         more: columns that may follow, None for any. Every row has all columns, as texts.
         """
         path = self.path(name)
-        reader = csv.reader(io.StringIO(_text(path), newline=""))
+        reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
         found, names, line = [], list(columns), 1
         try:
             for row in reader:
