@@ -39,7 +39,9 @@ def test_qwen_is_the_papers_study_on_other_models():
 
 def test_english_trains_on_nothing_that_its_benchmarks_ask():
     study = load_study(CONFIGS / "english.yaml")
-    trained = {part for name, parts in public.tested_by(study.sources["curated"].items) if name == "mmlu" for part in parts}
+    trained = {
+        part for name, parts in public.tested_by(study.sources["curated"].items) if name == "mmlu" for part in parts
+    }
     assert len(trained) == 6
     assert not trained & set(study.suites["mmlu"].items.subjects)
     assert set(study.sources["curated"].items.sets) == set(study.abilities)
@@ -51,7 +53,9 @@ def test_english_trains_on_nothing_that_its_benchmarks_ask():
 def test_a_benchmark_of_subjects_that_are_trained_on_is_refused(tmp_path):
     text = (CONFIGS / "english.yaml").read_text().replace("        - anatomy\n", "        - college_biology\n")
     (tmp_path / "leaking.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"suites.mmlu.items.subjects: college_biology of mmlu are trained on by sources"):
+    with pytest.raises(
+        InputError, match=r"suites.mmlu.items.subjects: college_biology of mmlu are trained on by sources"
+    ):
         check_study(load_study(tmp_path / "leaking.yaml"))
 
 
@@ -60,7 +64,9 @@ def test_a_set_that_is_divided_in_two_ways_is_refused(tmp_path):
     place = text.index("sets: {<<: *sets, code:") + len("sets: {<<: *sets, ")
     text = f"{text[:place]}math: {{name: gsm8k, shares: {{valid: 0.2}}}}, {text[place:]}"
     (tmp_path / "uneven.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"suites.test.items.sets.math: gsm8k is divided otherwise than in sources.cur"):
+    with pytest.raises(
+        InputError, match=r"suites.test.items.sets.math: gsm8k is divided otherwise than in sources.cur"
+    ):
         load_study(tmp_path / "uneven.yaml")
 
 
@@ -100,7 +106,9 @@ def test_a_study_section_is_shown_with_its_splits(tmp_path):
     for split in ("train", "test"):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     text = (CONFIGS / "demo.yaml").read_text()
-    section = f"items: {{importer: public, split: train, sets: {{{{general: {{{{name: gsm8k, folder: {tmp_path}}}}}}}}}}}"
+    section = (
+        f"items: {{importer: public, split: train, sets: {{{{general: {{{{name: gsm8k, folder: {tmp_path}}}}}}}}}}}"
+    )
     text = text.replace("items: {importer: microworld, kind: synthetic}", section.replace("{{", "{").replace("}}", "}"))
     (tmp_path / "study.yaml").write_text(text)
     found = json.loads(imported(tmp_path / "study.yaml", "sources.synthetic", "--json"))
@@ -116,7 +124,10 @@ def test_a_study_section_is_shown_with_its_splits(tmp_path):
     [
         (["--importer", "csv", "{file}"], "--importer csv: unknown (allowed: doit, alpaca, chat, ethics,"),
         (["{file}"], "say what to look at: CONFIG sources.NAME"),
-        (["config/demo.yaml", "sources.x"], "'sources.x' is no source or suite of this study (allowed: sources.curated"),
+        (
+            ["config/demo.yaml", "sources.x"],
+            "'sources.x' is no source or suite of this study (allowed: sources.curated",
+        ),
         (["--importer", "gsm8k", "--split", "valid", "{file}"], "--split valid: gsm8k has no such split of its own"),
         (["--importer", "alpaca", "--part", "x", "{file}"], "--part x: would have no effect"),
     ],

@@ -69,12 +69,11 @@ def write_tables(path: str | Path, schema: pa.Schema, tables: Iterable[pa.Table]
     the last of them."""
     import pyarrow.parquet as pq
 
-    with written_aside(path) as aside:
-        with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
-            for table in tables:
-                writer.write_table(table)
-            described = json.dumps({"growthpace": __version__, **metadata}, sort_keys=True, ensure_ascii=False)
-            writer.add_key_value_metadata({METADATA_KEY: described})
+    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+        described = json.dumps({"growthpace": __version__, **metadata}, sort_keys=True, ensure_ascii=False)
+        writer.add_key_value_metadata({METADATA_KEY: described})
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

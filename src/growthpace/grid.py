@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, UNTUNED, BenchmarkItems, HubDatasetItems, Items, MicroworldItems, PublicItems, Study
+from growthpace.study import (
+    GENERAL,
+    UNTUNED,
+    BenchmarkItems,
+    HubDatasetItems,
+    Items,
+    MicroworldItems,
+    PublicItems,
+    Study,
+)
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"

@@ -14,7 +14,9 @@ from growthpace.data.items import Item, Message, check_item, write_items
 from growthpace.errors import InputError
 from growthpace.study import GENERAL, PublicItems, PublicSet
 
-PREMISES = st.lists(st.sampled_from("All some no cats dogs are late early red".split()), min_size=1, max_size=3)
+PREMISES = st.lists(
+    st.sampled_from(["All", "some", "no", "cats", "dogs", "are", "late", "early", "red"]), min_size=1, max_size=3
+)
 ROWS = st.lists(st.tuples(PREMISES, st.sampled_from(["True", "False", "Unknown"])), min_size=1, max_size=30)
 SHARES = st.fixed_dictionaries({"valid": st.floats(0.05, 0.45), "test": st.floats(0.05, 0.45)})
 
@@ -99,7 +101,11 @@ def test_a_general_source_only_trains(tmp_path):
         ("valid", {"shares": {"valid": 0.1, "test": 0.1}}, "shares.test: would have no effect, its publisher has such"),
         ("train", {"splits": {"train": ["dev"]}}, "splits.train: unknown split 'dev' .allowed: train, validation."),
         ("train", {"parts": ["x"]}, "parts: unknown part 'x' .allowed: no such key, it has no parts."),
-        ("test", {"splits": {"test": ["train"]}, "shares": {"valid": 0.1}}, "shares.valid: there are no items to train"),
+        (
+            "test",
+            {"splits": {"test": ["train"]}, "shares": {"valid": 0.1}},
+            "shares.valid: there are no items to train",
+        ),
     ],
 )
 def test_what_a_set_cannot_serve_is_said(tmp_path, split, changes, message):
@@ -127,7 +133,7 @@ def test_settings_that_contradict_themselves(changes, message):
 
 def test_every_set_says_where_it_is(tmp_path):
     for name, module in SETS.items():
-        assert module.NAME == name
+        assert name == module.NAME
         assert module.HUB is not None or module.RELEASE
         assert {theirs for own in module.SPLITS.values() for theirs in own} <= set(module.THEIRS)
 
@@ -145,7 +151,11 @@ def test_a_release_is_fetched_once_and_said_where_it_cannot(tmp_path, monkeypatc
 
 # --- wrong candidates ------------------------------------------------------------------------------------------------
 
-WORDS = st.lists(st.sampled_from("the cat dog sat ran on a mat hill 猫 狗 far home".split()), min_size=1, max_size=6)
+WORDS = st.lists(
+    st.sampled_from(["the", "cat", "dog", "sat", "ran", "on", "a", "mat", "hill", "猫", "狗", "far", "home"]),
+    min_size=1,
+    max_size=6,
+)
 TEXTS = st.lists(st.tuples(WORDS, WORDS, st.sampled_from(["", "one", "two"])), max_size=12)
 
 

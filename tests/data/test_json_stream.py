@@ -85,7 +85,7 @@ def test_faults_have_their_line(tmp_path, content, message):
 def test_bytes_that_are_no_text_have_their_line(tmp_path):
     path = tmp_path / "f.json"
     path.write_bytes(b'[\n{"a": "' + b"y" * 2_000_000 + b'"},\n{"a": "\xe9t\xe9"}]')
-    with pytest.raises(InputError, match="f.json:3: not UTF-8 at byte 8 of the line"):
+    with pytest.raises(InputError, match=r"f.json:3: not UTF-8 at byte 8 of the line"):
         list(read_records(path))
 
 
@@ -93,10 +93,10 @@ def test_lists_under_a_key_and_objects_of_objects(tmp_path):
     path = tmp_path / "f.json"
     path.write_text('{"name": "n",\n"rows": [\n{"a": 1},\n{"a": 2}\n],\n"more": {}}')
     assert [(r.line, r.content) for r in read_under(path, "f", "rows")] == [(3, {"a": 1}), (4, {"a": 2})]
-    with pytest.raises(InputError, match="f.json:6: others: missing"):
+    with pytest.raises(InputError, match=r"f.json:6: others: missing"):
         list(read_under(path, "f", "others"))
-    with pytest.raises(InputError, match="f.json:1: name: expected a list"):
+    with pytest.raises(InputError, match=r"f.json:1: name: expected a list"):
         list(read_under(path, "f", "name"))
     path.write_text('{"p": {"a": 1},\n"q": 3}')
-    with pytest.raises(InputError, match="f.json:2: .*expected an object, found 3"):
+    with pytest.raises(InputError, match=r"f.json:2: .*expected an object, found 3"):
         list(read_members(path, "f"))

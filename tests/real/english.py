@@ -28,7 +28,11 @@ SUBJECTS = {"mmlu": ["global_facts"], "agieval": ["sat-math"]}
 def local(given: dict[str, Any], data: Path) -> dict[str, Any]:
     """A set (or a benchmark) of its publisher's files in the data folder."""
     kept = {key: value for key, value in given.items() if key not in ("hub", "revision")}
-    return kept | {"folder": str(data / FOLDERS.get(given["name"], given["name"]))} | WITHOUT_TRAINING.get(given["name"], {})
+    return (
+        kept
+        | {"folder": str(data / FOLDERS.get(given["name"], given["name"]))}
+        | WITHOUT_TRAINING.get(given["name"], {})
+    )
 
 
 def small(data: Path, model: Path) -> dict[str, Any]:
@@ -50,7 +54,13 @@ def small(data: Path, model: Path) -> dict[str, Any]:
         suite["max_new_tokens"] = min(suite["max_new_tokens"], 24)
     study["seeds"] = [1]
     del study["training"]["distribution"], study["training"]["save_minutes"]
-    study["training"] |= {"epochs": 2, "batch_size": 10, "max_length": 512, "microbatch_tokens": 512, "precision": "fp32"}
+    study["training"] |= {
+        "epochs": 2,
+        "batch_size": 10,
+        "max_length": 512,
+        "microbatch_tokens": 512,
+        "precision": "fp32",
+    }
     study["training"] |= {"learning_rate": 1.0e-3, "learning_rate_floor": 1.0e-4}
     study["selection"]["first_epoch"] = 1
     return study

@@ -59,6 +59,10 @@ GROUPED = {"fairytaleqa", "friendsqa", "folio", "ethics"}
 
 
 def read(folder, name, part, theirs, left_out=None):
+    """The items of a part and a split of the publisher's; of a benchmark those of a subject."""
+    if name not in SETS:
+        settings = BenchmarkItems(importer="benchmark", name=name, folder=folder, subjects=[theirs])
+        return list(read_items_of(settings, ["x"]))
     given = {"name": name, "folder": folder, "splits": {"train": [theirs]}} | ({"parts": [part]} if part else {})
     settings = PublicItems(importer="public", split="train", sets={"x": given})
     return check_unique(read_items_of(settings, ["x"], left_out=left_out), name)
@@ -161,7 +165,11 @@ def damaged(raw: bytes, kind: str, name: str, csv: bool) -> bytes:
         return raw[: place + 1] + b"x" * 10_000_000 + raw[place + 1 :]
     if csv:
         end = raw.index(b"\n", place) + 1
-        replaced = b"one\n" if kind == "missing field" else b"one,two,three,four,five,six,seven,eight,nine,ten,11,12,13,14,15\n"
+        replaced = (
+            b"one\n"
+            if kind == "missing field"
+            else b"one,two,three,four,five,six,seven,eight,nine,ten,11,12,13,14,15\n"
+        )
         # within quotation marks a line is no row: the damage stands at the file's end
         return raw[:end] + replaced + raw[end:] if raw[:end].count(b'"') % 2 == 0 else raw + replaced
     key = json.dumps(FIELDS[name]).encode()
@@ -185,11 +193,7 @@ def test_a_damaged_copy_is_one_clear_error(real_data, tmp_path, name, part, thei
     path.unlink()
     write(path, raw)
     with pytest.raises(InputError) as error:
-        if name in SETS:
-            read(tmp_path / "copy", name, part, theirs)
-        else:
-            settings = BenchmarkItems(importer="benchmark", name=name, folder=tmp_path / "copy", subjects=[theirs])
-            list(read_items_of(settings, ["x"]))
+        read(tmp_path / "copy", name, part, theirs)
     said = str(error.value)
     assert "\n" not in said
     assert len(said) < 600
@@ -203,7 +207,10 @@ def test_answers_without_a_question(real_data, tmp_path):
     asked = json.loads((tmp_path / "copy/test_zh_subset.json").read_text(encoding="utf-8"))
     first = str(next(row["id"] for row in asked if row["category"] == "Ethics and Morality"))
     path.unlink()
-    for damage, message in (({"answer": 4}, "answers_zh_subset.json:.*answer: 4 "), ({"answer": "one"}, "a whole number")):
+    for damage, message in (
+        ({"answer": 4}, "answers_zh_subset.json:.*answer: 4 "),
+        ({"answer": "one"}, "a whole number"),
+    ):
         path.write_text(json.dumps(known | {first: known[first] | damage}, indent=1), encoding="utf-8")
         with pytest.raises(InputError, match=message):
             read(tmp_path / "copy", "safetybench", "ethics", "test")

@@ -33,7 +33,9 @@ def check(config: Config):
 def import_(
     path: Annotated[Path, typer.Argument(help="a study's config file; with --importer a file or a folder of data")],
     key: Annotated[str, typer.Argument(help="of a study: sources.NAME or suites.NAME")] = "",
-    importer: Annotated[str, typer.Option(help="the file's format (doit, alpaca, chat) or a public set (gsm8k, ...)")] = "",
+    importer: Annotated[
+        str, typer.Option(help="the file's format (doit, alpaca, chat) or a public set (gsm8k, ...)")
+    ] = "",
     ability: Annotated[str | None, typer.Option(help="what a file's items measure; general if absent")] = None,
     split: Annotated[str, typer.Option(help="of a public set: train, valid or test")] = "train",
     part: Annotated[list[str] | None, typer.Option(help="of a public set, such as a subject; all if absent")] = None,
@@ -47,7 +49,9 @@ def import_(
     from growthpace.errors import InputError
 
     if bool(key) == bool(importer):
-        raise InputError("import: say what to look at: CONFIG sources.NAME, CONFIG suites.NAME, or --importer NAME FILE")
+        raise InputError(
+            "import: say what to look at: CONFIG sources.NAME, CONFIG suites.NAME, or --importer NAME FILE"
+        )
     if importer:
         found = of_file(path, importer, ability, split, part or None, samples)
     else:

@@ -5,8 +5,8 @@ both are taken from the other items of the same set and split, so that they are 
 
 - near: of the item that is most similar, by the cosine of TF-IDF vectors over the words of all its messages
   (scikit-learn's TfidfVectorizer: tf is 1 + ln(count), idf is ln((1 + n) / (1 + documents)) + 1, lengths made 1);
-- far: of one in the less similar half of the items, chosen by a hash of both ids. (The least similar one of all would be
-  the same few odd items for everybody.)
+- far: of one in the less similar half of the items, chosen by a hash of both ids. (The least similar one of all would
+  be the same few odd items for everybody.)
 
 Never of the same group (a passage, a dialogue), never a text that says the same as another candidate. A tie goes by the
 hash too. Whose references they are stands in the item's `taken_from`.
@@ -42,9 +42,8 @@ def with_candidates(items: Sequence[Item]) -> Iterator[Item]:
     """
     if len(items) <= NEEDED:
         return
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
     order = sorted(range(len(items)), key=lambda n: items[n].id)
     known = [items[n] for n in order]

@@ -140,7 +140,7 @@ PublicName = Literal[
     "ethics", "fairytaleqa", "folio", "friendsqa", "gaokao_bench", "gpteacher", "gsm8k", "human_eval", "kdconv", "mbpp",
     "mmlu", "multiwoz", "oasst1_zh", "safetybench", "self_instruct", "tal_scq5k",
 ]  # fmt: skip
-"""The registry of public sets: `data/importers/public/` has a module of each name (docs/data.md says how to add one)."""
+"""The registry of public sets: `data/importers/public/` has a module of each name (docs/data.md: how to add one)."""
 
 Split = Literal["train", "valid", "test"]
 
@@ -173,7 +173,9 @@ class PublicSet(Strict):
         if "train" in self.shares:
             raise ValueError("shares.train: what the other shares leave is for training (allowed: valid, test)")
         if sum(self.shares.values()) >= 1:
-            raise ValueError(f"shares: {sum(self.shares.values()):g} in all (allowed: below 1, the rest is for training)")
+            raise ValueError(
+                f"shares: {sum(self.shares.values()):g} in all (allowed: below 1, the rest is for training)"
+            )
         if self.splits is not None:
             if not self.splits:
                 raise ValueError("splits: empty (allowed: train, valid, test with the publisher's splits)")
@@ -194,7 +196,7 @@ class PublicItems(Strict):
     longest: Count | None = None
     """Items of more characters, all messages together, are left out and counted; none when absent."""
     most: Count | None = None
-    """At most so many items of an ability: those whose ids' hashes come first, whatever else is read; all when absent."""
+    """At most so many items of an ability: those whose ids' hashes come first; all when absent."""
 
     def of(self, ability: str) -> list[PublicSet]:
         """The sets of an ability; none where it has none."""

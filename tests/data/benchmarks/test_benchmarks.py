@@ -256,7 +256,7 @@ def test_without_a_usual_dataset_the_release_is_read(tmp_path, monkeypatch):
     (tmp_path / "there").rename(tmp_path / "gone")
     assert read(fetched)  # of what was fetched before
     (tmp_path / "cache").rename(tmp_path / "lost")
-    with pytest.raises(InputError, match="cannot be fetched .*give its folder"):
+    with pytest.raises(InputError, match=r"cannot be fetched .*give its folder"):
         read(fetched)
 
 

@@ -170,7 +170,9 @@ class JsonText:
         return InputError(f"{self._path}:{self.line()}: {what}")
 
     def _too_long(self) -> InputError:
-        return self.fault(f"a record of more than {LONGEST:,} characters (is a quotation mark or a line break missing?)")
+        return self.fault(
+            f"a record of more than {LONGEST:,} characters (is a quotation mark or a line break missing?)"
+        )
 
     def _malformed(self, error: json.JSONDecodeError) -> InputError:
         start = self._text.rfind("\n", 0, error.pos) + 1

@@ -68,18 +68,20 @@ def served(module: Module, settings: PublicSet, split: str) -> tuple[str, ...]:
     for ours in settings.shares:
         if ours in own:
             raise wrong(
-                f"shares.{ours}: would have no effect, its publisher has such a split ({', '.join(own[ours])}; to divide "
-                "otherwise, name the publisher's splits under splits)"
+                f"shares.{ours}: would have no effect, its publisher has such a split ({', '.join(own[ours])}; to "
+                "divide otherwise, name the publisher's splits under splits)"
             )
         if "train" not in own:
-            raise wrong(f"shares.{ours}: there are no items to train on that it could be a share of (name splits.train)")
+            raise wrong(
+                f"shares.{ours}: there are no items to train on that it could be a share of (name splits.train)"
+            )
     if split in own:
         return own[split]
     if split in settings.shares:
         return own["train"]
     raise wrong(
-        f"it has no items for {split} (allowed: shares.{split}, the share of the items to train on that is kept for it, "
-        f"or splits.{split}, a list of {', '.join(module.THEIRS)})"
+        f"it has no items for {split} (allowed: shares.{split}, the share of the items to train on that is kept for "
+        f"it, or splits.{split}, a list of {', '.join(module.THEIRS)})"
     )
 
 
