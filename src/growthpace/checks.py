@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.data.datasets import counts
-from growthpace.data.items import Item
 from growthpace.data.pools import local_inputs, pool_items, suite_items
+from growthpace.data.reviewed import NOT_KEPT
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import Grid, Paths
-from growthpace.study import BenchmarkItems, Files, HubDatasetItems, Study
+from growthpace.study import BenchmarkItems, Files, HubDatasetItems, PublicItems, Study
 from growthpace.versions import VERSIONS
 
 
@@ -42,6 +42,7 @@ def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
         if not path.is_file() and not any(folder in path.parents for folder in gone)  # said once, of the folder
     ]
     missing += gone.values()
+    missing += _tested_by_benchmarks(study)
     if missing:
         raise InputError("\n".join(missing))
     stamps = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for found in files.values() for p in found]
@@ -66,6 +67,30 @@ def _folders(study: Study) -> Iterator[tuple[str, Path]]:
                 yield f"{kind}.{name}.items.name", section.items.folder
             if isinstance(section.items, BenchmarkItems) and section.items.folder is not None:
                 yield f"{kind}.{name}.items.folder", section.items.folder
+            if isinstance(section.items, PublicItems):
+                for ability in section.items.sets:
+                    for given in section.items.of(ability):
+                        if given.folder is not None:
+                            yield f"{kind}.{name}.items.sets.{ability}.folder", given.folder
+
+
+def _tested_by_benchmarks(study: Study) -> Iterator[str]:
+    """Faults of benchmarks whose test items a source trains on."""
+    from growthpace.data.benchmarks import parts
+    from growthpace.data.importers.public import tested_by
+
+    for source, settings in study.sources.items():
+        trained = tested_by(settings.items) if isinstance(settings.items, PublicItems) else ()
+        for name, taken in trained:
+            for suite, asked in study.suites.items():
+                if not isinstance(asked.items, BenchmarkItems) or asked.items.name != name:
+                    continue
+                both = {part for _, part in parts(asked.items, asked.measured(study.abilities))} & set(taken)
+                if both:
+                    yield (
+                        f"suites.{suite}.items.subjects: {', '.join(sorted(both))} of {name} are trained on by "
+                        f"sources.{source} (allowed: other subjects)"
+                    )
 
 
 def _corpus_fault(path: Path) -> str | None:
@@ -87,12 +112,12 @@ def _read_everything(study: Study) -> dict[str, Any]:
     reviewed: dict[str, str] = {}
     unchecked = []
 
-    def read(key: str, reader) -> list[Item]:
+    def read(reader, default):
         try:
             return reader()
         except InputError as error:
             faults.append(str(error))
-            return []
+            return default
 
     for name, model in study.models.items():
         if model.initialise is not None and model.initialise.corpus != "microworld":
@@ -104,16 +129,17 @@ def _read_everything(study: Study) -> dict[str, Any]:
             continue
         for ability in grid.pools(source):
             left_out: Counter[str] = Counter()
-            items = read(source, lambda s=source, a=ability, out=left_out: pool_items(study, s, a, out))
-            sizes[f"sources.{source}/{ability}"] = len(items)
-            if settings.reviewed and items:
-                why = "".join(f", {number:,} {reason}" for reason, number in left_out.items())
-                reviewed[f"sources.{source}/{ability}"] = f"of {len(items) + left_out.total():,} offered{why}"
+            found = read(lambda s=source, a=ability, out=left_out: sum(1 for _ in pool_items(study, s, a, out)), 0)
+            sizes[f"sources.{source}/{ability}"] = found
+            if settings.reviewed and found:
+                reasons = {reason: left_out[reason] for reason in NOT_KEPT if left_out[reason]}
+                why = "".join(f", {number:,} {reason}" for reason, number in reasons.items())
+                reviewed[f"sources.{source}/{ability}"] = f"of {found + sum(reasons.values()):,} offered{why}"
     for suite, settings in study.suites.items():
         if _remote(settings.items):
             unchecked.append(f"suites.{suite}")
             continue
-        items = read(suite, lambda s=suite: suite_items(study, s))
+        items = read(lambda s=suite: suite_items(study, s), [])
         sizes |= {f"suites.{suite}/{a}": n for a, n in Counter(item.ability for item in items).items()}
         if study.judge and items and settings.judged:
             from growthpace.judging.foresight import told
@@ -137,4 +163,4 @@ def _read_everything(study: Study) -> dict[str, Any]:
 
 def _remote(items: Any) -> bool:
     """Whether items must be fetched before they can be looked at."""
-    return isinstance(items, Files | HubDatasetItems | BenchmarkItems) and items.folder is None
+    return isinstance(items, Files | HubDatasetItems | BenchmarkItems | PublicItems) and items.folder is None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,23 @@ def write_table(path: str | Path, table: pa.Table, metadata: dict[str, Any]) -> 
         pq.write_table(table.replace_schema_metadata({METADATA_KEY: described}), aside, compression="zstd")
 
 
+def write_tables(path: str | Path, schema: pa.Schema, tables: Iterable[pa.Table], metadata: dict[str, Any]) -> None:
+    """As `write_table`, of tables that are made one after the other, each a row group. `metadata` is looked at after
+    the last of them."""
+    import pyarrow.parquet as pq
+
+    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+        described = json.dumps({"growthpace": __version__, **metadata}, sort_keys=True, ensure_ascii=False)
+        writer.add_key_value_metadata({METADATA_KEY: described})
+
+
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """What `write_table` was told about the file; empty for a Parquet file that growthpace did not write."""
     import pyarrow.parquet as pq
 
-    described = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
+    described = (pq.read_metadata(path).metadata or {}).get(METADATA_KEY)
     return json.loads(described) if described else {}
 
 

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, UNTUNED, BenchmarkItems, HubDatasetItems, Items, MicroworldItems, Study
+from growthpace.study import (
+    GENERAL,
+    UNTUNED,
+    BenchmarkItems,
+    HubDatasetItems,
+    Items,
+    MicroworldItems,
+    PublicItems,
+    Study,
+)
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"
@@ -281,6 +290,10 @@ class Grid:
             from growthpace.data.benchmarks import BENCHMARKS
 
             flat["benchmark_version"] = BENCHMARKS[items.name].VERSION
+        if isinstance(items, PublicItems):
+            from growthpace.data.importers.public import versions
+
+            flat |= versions(items)
         return flat
 
     def _world(self, use: str) -> dict[str, Any]:
@@ -310,6 +323,10 @@ def _flat(prefix: str, settings: Any, kept: set[str] | None = None) -> dict[str,
     found: dict[str, Any] = {}
 
     def add(name: str, value: Any) -> None:
+        if isinstance(value, Path):  # the folder of a public set
+            return
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = {str(number): inner for number, inner in enumerate(value, start=1)}
         if isinstance(value, dict):
             for key, inner in value.items():
                 add(f"{name}_{key}" if name else key, inner)

@@ -22,5 +22,5 @@ VERSIONS = {
     "compare": 1,
     "advise": 1,
     "figure": 1,
-    "report": 1,
+    "report": 2,
 }

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from growthpace.data.datasets import first_ids, ranked
 from growthpace.data.items import (
     SCORERS,
     Item,
@@ -13,8 +15,13 @@ from growthpace.data.items import (
     check_item,
     check_unique,
     content_id,
+    count_items,
+    item_ids,
+    items_with,
     numbered_repeats,
     read_items,
+    stream_items,
+    unique,
     write_items,
 )
 from growthpace.errors import InputError
@@ -122,3 +129,35 @@ def test_a_file_gives_back_what_was_written(items, tmp_path_factory):
     write_items(path, items, {"stage": "pool"})
     assert read_items(path) == items
     assert read_metadata(path)["stage"] == "pool"
+
+
+def test_a_large_file_is_read_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("growthpace.data.items.BATCH", 5_000)  # a row group of five small items
+    items = [replace(LETTER, id=f"q{n}", origin=f"b.json:{n}") for n in range(23)]
+    path, counted = tmp_path / "items.parquet", {}
+
+    def growing():
+        for item in items:
+            counted[item.id] = 1
+            yield item
+
+    assert write_items(path, growing(), counted) == 23
+    assert pq.ParquetFile(path).num_row_groups == 5
+    assert len(read_metadata(path)) == 24  # what was counted on the way, and the version
+    assert count_items(path) == 23
+    assert list(stream_items(path)) == read_items(path) == items
+    assert list(item_ids(path)) == [item.id for item in items]
+    assert items_with(path, ["q21", "q3", "q8"]) == [items[21], items[3], items[8]]
+
+
+def test_the_first_ids_are_those_of_the_ranked_items():
+    items = [replace(LETTER, id=f"q{n}") for n in range(50)]
+    for seed in (1, 2):
+        assert first_ids((item.id for item in items), 7, seed) == [item.id for item in ranked(items, seed)[:7]]
+
+
+def test_a_repeated_id_is_found_without_keeping_items():
+    items = [replace(LETTER, id=f"q{n % 30}", origin=f"b.json:{n}") for n in range(31)]
+    found = unique(iter(items), "pool", lambda: iter(items))
+    with pytest.raises(InputError, match=r"pool: the item id 'q0' occurs twice: b.json:0 and b.json:30"):
+        list(found)

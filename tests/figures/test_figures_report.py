@@ -20,7 +20,7 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 MISSING = (("tiny", "synthetic-160", 0), ("tiny", "synthetic-160", 1), ("small", "curated-640", 1))
 
 
-def page(notice="A made-up world.", missing=MISSING, drawn=True, change=None, hashes=None, **study):
+def page(notice="A made-up world.", missing=MISSING, drawn=True, change=None, hashes=None, unbalanced=(), **study):
     grades = item_grades(**{"items": 20, "missing": missing, "outside": ("physics",), **study}).assign(**(change or {}))
     dots, slopes = points(grades, 0.95), pace(grades, 0.95, 1.0)
     runs = [
@@ -41,6 +41,7 @@ def page(notice="A made-up world.", missing=MISSING, drawn=True, change=None, ha
         figures={name: svg(draw(dots, slopes, SETTINGS, "")) for name, draw in FIGURES.items() if drawn}, costs=costs,
         provenance={"config": "study: made-up\n# <b>not bold</b>", "versions": {"growthpace": "0.1"},
                     "hashes": hashes or {"scores.parquet": "abc"}},
+        unbalanced=unbalanced,
     )  # fmt: skip
 
 
@@ -129,6 +130,12 @@ def test_it_says_what_it_claims_and_by_which_rule(read):
     assert "12,346" in text
     assert " at 0x" not in text
     assert "not known" in text
+
+
+def test_it_says_which_pool_is_drawn_without_balancing(html):
+    said = "are not labelled by ability: its datasets are drawn from one general pool, without balancing"
+    assert said not in html
+    assert f"Items of synthetic {said}" in page(unbalanced=["synthetic"])
 
 
 def test_text_from_a_study_is_escaped():

@@ -30,6 +30,41 @@ def check(config: Config):
     report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
 
 
+@app.command("import", rich_help_panel=USERS)
+def import_(
+    path: Annotated[Path, typer.Argument(help="a study's config file; with --importer a file or a folder of data")],
+    key: Annotated[str, typer.Argument(help="of a study: sources.NAME or suites.NAME")] = "",
+    importer: Annotated[
+        str, typer.Option(help="the file's format (doit, alpaca, chat) or a public set (gsm8k, ...)")
+    ] = "",
+    ability: Annotated[str | None, typer.Option(help="what a file's items measure; general if absent")] = None,
+    split: Annotated[str, typer.Option(help="of a public set: train, valid or test")] = "train",
+    part: Annotated[list[str] | None, typer.Option(help="of a public set, such as a subject; all if absent")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="items to show of each ability")] = 1,
+    as_json: AsJson = False,
+):
+    """Show what a source, a suite, a file or a public set would become: counts, lengths, samples, what is left out."""
+    import json
+
+    from growthpace.data.preview import of_file, of_study, shown
+    from growthpace.errors import InputError
+
+    if bool(key) == bool(importer):
+        raise InputError(
+            "import: say what to look at: CONFIG sources.NAME, CONFIG suites.NAME, or --importer NAME FILE"
+        )
+    if importer:
+        found = of_file(path, importer, ability, split, part or None, samples)
+    else:
+        found = of_study(opened(path)[0], key, samples)
+    if as_json:
+        report(json.dumps(found, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    shown(found, Console(highlight=False, emoji=False))
+
+
 @app.command(rich_help_panel=USERS)
 def run(
     config: Config,

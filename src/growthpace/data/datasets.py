@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from heapq import nsmallest
 
 from growthpace.data.items import Item
 from growthpace.errors import InputError
@@ -23,6 +24,11 @@ def rank_key(seed: int, item_id: str) -> bytes:
 def ranked(items: Iterable[Item], seed: int) -> list[Item]:
     """The items in the order in which datasets of growing volume take them."""
     return sorted(items, key=lambda item: (rank_key(seed, item.id), item.id))
+
+
+def first_ids(ids: Iterable[str], number: int, seed: int) -> list[str]:
+    """The first `number` ids in the order of `ranked`; of the others none is kept in memory."""
+    return nsmallest(number, ids, key=lambda identifier: (rank_key(seed, identifier), identifier))
 
 
 def counts(study: Study, dataset: str, pool_size: Callable[[str, str], int]) -> dict[tuple[str, str], int]:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growthpace.data.seen import Seen
 from growthpace.errors import InputError
-from growthpace.files import write_table
+from growthpace.files import write_tables
 
 if TYPE_CHECKING:  # see files.py
     import pyarrow as pa
+
+BATCH = 16_000_000
+"""Characters of a row group."""
 
 ROLES = ("system", "user", "assistant")
 
@@ -68,6 +72,9 @@ class Item:
     """How many pairs of turns at the front, after a system message, are worked examples of a benchmark."""
     subject: str = ""
     """Part of a benchmark, such as MMLU's `anatomy`: a macro mean weighs subjects equally, a micro mean items."""
+    taken_from: tuple[str, ...] = ()
+    """perplexity: ids of the items whose references the wrong candidates are, in their order, where they were chosen by
+    rule (see `data.candidates`)."""
 
 
 def content_id(ability: str, messages: Iterable[Message], answer: str = "", candidates: Iterable[str] = ()) -> str:
@@ -84,10 +91,10 @@ def numbered_repeats(items: Iterable[Item]) -> Iterator[Item]:
 
     Only for ids made by `content_id`: the repeats are equal, so which one comes first does not matter.
     """
-    seen: Counter[str] = Counter()
+    seen = Seen()
     for item in items:
-        seen[item.id] += 1
-        yield item if seen[item.id] == 1 else replace(item, id=f"{item.id}#{seen[item.id]}")
+        count = seen.add(item.id)
+        yield item if count == 1 else replace(item, id=f"{item.id}#{count}")
 
 
 def check_item(item: Item) -> Item:
@@ -138,15 +145,24 @@ def check_item(item: Item) -> Item:
 
 def check_unique(items: Iterable[Item], where: str) -> list[Item]:
     """The items as a list, each checked; `InputError` naming the first id that occurs twice and both places."""
-    known: dict[str, Item] = {}
-    for item in items:
+    known = list(items)
+    return list(unique(known, where, lambda: known))
+
+
+def unique(items: Iterable[Item], where: str, again: Callable[[], Iterable[Item]]) -> Iterator[Item]:
+    """The items one by one, each checked; `InputError` naming the first id that occurs twice and both places.
+
+    In memory are a few bytes an id. `again` gives the same items anew: only to find the other place, once an id seems
+    to be there twice.
+    """
+    seen = Seen()
+    for number, item in enumerate(items):
         check_item(item)
-        if item.id in known:
-            raise InputError(
-                f"{where}: the item id {item.id!r} occurs twice: {known[item.id].origin} and {item.origin}"
-            )
-        known[item.id] = item
-    return list(known.values())
+        if seen.add(item.id) > 1:
+            first = next((other for other in islice(again(), number) if other.id == item.id), None)
+            if first is not None:
+                raise InputError(f"{where}: the item id {item.id!r} occurs twice: {first.origin} and {item.origin}")
+        yield item
 
 
 @cache
@@ -169,29 +185,93 @@ def schema() -> pa.Schema:
             ("tests", pa.string()),
             ("shots", pa.int32()),
             ("subject", pa.string()),
+            ("taken_from", pa.list_(pa.string())),
         ]
     )
 
 
-def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any]) -> None:
-    """Writes items in the given order; `metadata` as in `files.write_table`."""
+def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any]) -> int:
+    """Writes items in the given order, a row group of a few megabytes at a time; returns their number. `metadata` as in
+    `files.write_table`, looked at once all items are written: what is counted on the way may still be added to it."""
     import pyarrow as pa
 
-    write_table(path, pa.Table.from_pylist([asdict(item) for item in items], schema=schema()), metadata)
+    written = 0
+
+    def tables() -> Iterator[pa.Table]:
+        nonlocal written
+        for batch in _batches(items):
+            written += len(batch)
+            yield pa.Table.from_pylist([_row(item) for item in batch], schema=schema())
+
+    write_tables(path, schema(), tables(), metadata)
+    return written
+
+
+def _row(item: Item) -> dict[str, Any]:
+    """What `dataclasses.asdict` gives, in a tenth of the time."""
+    return vars(item) | {"messages": [vars(message) for message in item.messages]}
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Lists of items with `BATCH` characters or a little more in their messages."""
+    batch: list[Item] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += 1000 + sum(len(message.content) for message in item.messages)  # a small item is not free
+        if characters >= BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def read_items(path: str | Path) -> list[Item]:
     """The items of a Parquet file, in its order. What a file of an older version lacks is an item's default."""
+    return list(stream_items(path))
+
+
+def stream_items(path: str | Path) -> Iterator[Item]:
+    """As `read_items`, one row group after the other."""
     import pyarrow.parquet as pq
 
-    texts = ("candidates", "references")
-    return [
-        Item(
-            **{
-                **row,
-                "messages": tuple(Message(**message) for message in row["messages"]),
-                **{name: tuple(row[name]) for name in texts if name in row},
-            }
-        )
-        for row in pq.read_table(path).to_pylist()
-    ]
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield from map(_item, file.read_row_group(number).to_pylist())
+
+
+def count_items(path: str | Path) -> int:
+    """The number of items of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
+
+
+def item_ids(path: str | Path) -> Iterator[str]:
+    """The ids of a Parquet file's items, in its order; nothing else of them is read."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["id"]):
+            yield from batch.column("id").to_pylist()
+
+
+def items_with(path: str | Path, ids: Sequence[str]) -> list[Item]:
+    """The items of a Parquet file that have these ids, in the order of the ids. No others are decoded."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted, found = pa.array(ids, pa.string()), {}
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number)
+            for row in rows.filter(pc.is_in(rows["id"], wanted)).to_pylist():
+                found[row["id"]] = _item(row)
+    return [found[identifier] for identifier in ids]
+
+
+def _item(row: dict[str, Any]) -> Item:
+    texts = ("candidates", "references", "taken_from")
+    messages = tuple(Message(**message) for message in row["messages"])
+    return Item(**{**row, "messages": messages, **{name: tuple(row[name]) for name in texts if name in row}})

@@ -3,53 +3,71 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from growthpace.data.datasets import counts, select
+from growthpace.data.datasets import counts, first_ids
 from growthpace.data.importers import read_items_of
-from growthpace.data.items import Item, check_unique, read_items, write_items
-from growthpace.data.reviewed import decision_file, kept_items
+from growthpace.data.items import (
+    Item,
+    check_unique,
+    count_items,
+    item_ids,
+    items_with,
+    read_items,
+    unique,
+    write_items,
+)
+from growthpace.data.reviewed import NOT_KEPT, decision_file, kept_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
 from growthpace.study import GENERAL, Study
 
 
-def pool_items(study: Study, source: str, ability: str, left_out: Counter[str] | None = None) -> list[Item]:
-    """Items of a source's pool for an ability: what it offers or, where the pool demands reviewed items, what was kept
-    of it. `left_out` counts what was not, by the reason."""
-    items, reviewed = offered_items(study, source, ability), study.sources[source].reviewed
+def pool_items(study: Study, source: str, ability: str, left_out: Counter[str] | None = None) -> Iterator[Item]:
+    """Items of a source's pool for an ability, checked, one by one: what it offers or, where the pool demands reviewed
+    items, what was kept of it. `left_out` counts what was not, and what `offered_items` leaves out, by the reason."""
+    left_out = Counter() if left_out is None else left_out
+    offered, reviewed = offered_items(study, source, ability, left_out), study.sources[source].reviewed
     if reviewed is None:
-        return items
-    reasons: Counter[str] = Counter()
-    kept = list(kept_items(items, reviewed, ability, reasons))
-    if not kept:
-        why = ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
+        yield from offered
+        return
+    number = 0
+    for item in kept_items(offered, reviewed, ability, left_out):
+        number += 1
+        yield item
+    if not number:
+        why = ", ".join(f"{left_out[reason]:,} {reason}" for reason in NOT_KEPT if left_out[reason])
         raise InputError(
             f"sources.{source}.reviewed: no item of {ability!r} was kept ({why}); growthpace review report says what "
             "is left to do"
         )
-    if left_out is not None:
-        left_out.update(reasons)
-    return kept
 
 
-def offered_items(study: Study, source: str, ability: str) -> list[Item]:
-    """Items that a source offers for an ability (`general` for a source that is not labelled), checked."""
+def offered_items(study: Study, source: str, ability: str, left_out: Counter[str] | None = None) -> Iterator[Item]:
+    """Items that a source offers for an ability (`general` for a source that is not labelled), checked, one by one.
+    `left_out` counts the rows that a rule leaves out, by the reason."""
     settings = study.sources[source]
     wanted = [ability] if settings.labelled else None
-    items = [
-        item for item in read_items_of(settings.items, wanted, study.microworld) if item.ability in (ability, GENERAL)
-    ]
-    if not items:
+
+    def read(left_out: Counter[str] | None) -> Iterator[Item]:
+        for item in read_items_of(settings.items, wanted, study.microworld, left_out=left_out):
+            if item.ability in (ability, GENERAL):
+                yield item
+
+    number = 0
+    for item in unique(read(left_out), f"sources.{source}, {ability}", lambda: read(None)):
+        number += 1
+        yield item
+    if not number:
         raise InputError(f"sources.{source}: no items for the ability {ability!r}")
-    return check_unique(items, f"sources.{source}, {ability}")
 
 
 def suite_items(study: Study, suite: str, left_out: Counter[str] | None = None) -> list[Item]:
     """Items of a suite, checked: ids unique, every ability has some, every item can be scored. `left_out` counts the
-    rows that a benchmark's rule leaves out, by the reason."""
+    rows that a rule leaves out, by the reason."""
     settings = study.suites[suite]
     abilities = settings.measured(study.abilities)
     read = read_items_of(settings.items, abilities, study.microworld, left_out=left_out)
@@ -80,12 +98,17 @@ def _first_judged(items: list[Item]) -> str:
 
 
 def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
-    """Writes a pool; returns its number of items. What a review left out is counted in its metadata."""
-    left_out: Counter[str] = Counter()
-    items = pool_items(study, source, ability, left_out)
+    """Writes a pool; returns its number of items. However large it is, a few megabytes of it are in memory. What a rule
+    or a review left out is counted in its metadata."""
     metadata = _metadata(study, "pool", Grid(study).pool_settings(source))
-    write_items(paths.pool(source, ability), items, metadata | ({"left_out": dict(left_out)} if left_out else {}))
-    return len(items)
+    left_out = metadata["left_out"] = Counter()
+
+    def items() -> Iterator[Item]:
+        yield from pool_items(study, source, ability, left_out)
+        if not left_out:
+            del metadata["left_out"]
+
+    return write_items(paths.pool(source, ability), items(), metadata)
 
 
 def make_suite(study: Study, suite: str, paths: Paths) -> int:
@@ -101,11 +124,12 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
     """Writes a dataset's items and its id manifest, and returns the manifest."""
     grid = Grid(study)
     sources = grid.datasets[dataset].sources
-    pools = {(s, a): read_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
-    wanted = counts(study, dataset, lambda source, ability: len(pools[source, ability]))
-    items = select(pools, wanted, seed)
-    ids = [[source, ability, [i.id for i in select(pools, {(source, ability): n}, seed)]]
-           for (source, ability), n in wanted.items()]  # fmt: skip
+    sizes = {(s, a): count_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
+    wanted = counts(study, dataset, lambda source, ability: sizes[source, ability])
+    ids = [[source, ability, first_ids(item_ids(paths.pool(source, ability)), number, seed)]
+           for (source, ability), number in wanted.items()]  # fmt: skip
+    # Only what is chosen is kept of a pool, which may be larger than the memory.
+    items = [item for source, ability, members in ids for item in items_with(paths.pool(source, ability), members)]
     manifest = {
         "study": study.study,
         "dataset": dataset,

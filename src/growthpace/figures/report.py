@@ -48,6 +48,7 @@ def render(
     costs: Iterable[Mapping[str, Any]],
     provenance: Mapping[str, Any],
     judge: Mapping[str, Any] | None = None,
+    unbalanced: Iterable[str] = (),
 ) -> str:
     """The page as HTML text; equal input gives equal text.
 
@@ -61,6 +62,7 @@ def render(
     costs: one dict per run: model, dataset, seed, wall_seconds, tokens_per_second, device; None where unknown.
     provenance: {config: text of the study file, versions: {name: version}, hashes: {name: hash}}.
     judge: what `judging.stage.report_judge` gives; None where nothing is judged.
+    unbalanced: names of the sources that are not labelled by ability.
     """
     runs = [dict(run) for run in completeness]
     points, pace, comparisons = (_of_suite(table, suite) for table in (points, pace, comparisons))
@@ -82,6 +84,7 @@ def render(
             for key, text in figures.items()
         ],
         costs=[dict(row) for row in costs], total=_total(costs), provenance=provenance, judge=judge,
+        unbalanced=list(unbalanced),
     )  # fmt: skip
 
 

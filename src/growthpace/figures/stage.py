@@ -71,6 +71,7 @@ def write_report(study: Study, paths: Paths, config: Path, partial: bool = False
         costs=_costs(study, paths),
         provenance=_provenance(study, paths, config),
         judge=read_json(folder / "judge.json") if study.judge and (folder / "judge.json").exists() else None,
+        unbalanced=[name for name, source in study.sources.items() if not source.labelled],
     )
     target = paths.root / "report.html"
     write_text(target, page)

@@ -31,6 +31,9 @@ from growthpace.study.items import (
     Items,
     Microworld,
     MicroworldItems,
+    PublicItems,
+    PublicName,
+    PublicSet,
 )
 from growthpace.study.judge import Judge, Limits, Prices
 from growthpace.study.models import Initialise, Lora, Model, Pretraining
@@ -142,6 +145,9 @@ __all__ = [
     "Palette",
     "Pretraining",
     "Prices",
+    "PublicItems",
+    "PublicName",
+    "PublicSet",
     "Selection",
     "Source",
     "Study",

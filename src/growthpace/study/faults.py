@@ -1,7 +1,7 @@
 """What no single section of a study can see: names that mean nothing, volumes that cannot be shared, options without
 effect. Each fault is one line that begins with its key and says what is allowed.
 
-Looks at a study as it is given, never at data. Imports nothing of `study`, which imports this.
+Looks at a study as it is given, never at data. Of `study`, which imports this, it imports the basics alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from growthpace.study.basics import GENERAL
 
 if TYPE_CHECKING:
     from growthpace.study import Mix, Source, Study, Suite
@@ -29,6 +31,7 @@ def faults_between_sections(study: Study) -> Iterator[str]:
     yield from _suites(study)
     yield from _microworld(study)
     yield from _judge(study)
+    yield from _divisions(study)
 
 
 def faults_of_folders(study: Study) -> Iterator[str]:
@@ -83,6 +86,8 @@ def _source(study: Study, name: str, source: Source) -> Iterator[str]:
     yield from _items(f"{key}.items", source.items, study.abilities if source.labelled else None)
     if source.items.importer == "benchmark":
         yield f"{key}.items.importer: benchmark, but its items are there to test with (allowed: a suite)"
+    if source.items.importer == "public" and source.items.split != "train":
+        yield f"{key}.items.split: {source.items.split!r} is not trained on (allowed: train)"
     if source.items.importer == "microworld" and source.items.kind != FOR_TRAINING[source.labelled]:
         yield (
             f"{key}.items.kind: {source.items.kind!r} cannot be trained on here "
@@ -161,6 +166,8 @@ def _suites(study: Study) -> Iterator[str]:
             yield (
                 f"{key}.items.kind: {suite.items.kind!r} are items to train on (allowed: valid, test, out_of_domain)"
             )
+        if suite.items.importer == "public" and suite.items.split == "train":
+            yield f"{key}.items.split: 'train' are items to train on (allowed: valid, test)"
         if name == study.selection.suite and suite.epochs not in ("all", "selectable"):
             yield f"{key}.epochs: {suite.epochs!r}, but epochs are chosen on this suite (allowed: all, selectable)"
         if name == study.analysis.suite and isinstance(suite.epochs, list):
@@ -206,6 +213,29 @@ def _judge(study: Study) -> Iterator[str]:
         yield "judge: would have no effect, no suite of this study is judged (suites.X.judged: true)"
 
 
+def _divisions(study: Study) -> Iterator[str]:
+    """Public sets that are divided in two ways, so that an item could be trained on and tested with."""
+    sections = {f"sources.{name}": source for name, source in study.sources.items()}
+    sections |= {f"suites.{name}": suite for name, suite in study.suites.items()}
+    known: list[tuple[str, Any]] = []
+    for key, section in sections.items():
+        if section.items.importer != "public":
+            continue
+        for ability in section.items.sets:
+            for given in section.items.of(ability):
+                where = f"{key}.items.sets.{ability}"
+                for other_where, other in known:
+                    apart = given.parts and other.parts and not set(given.parts) & set(other.parts)
+                    if given.name == other.name and not apart and _division(given) != _division(other):
+                        yield f"{where}: {given.name} is divided otherwise than in {other_where} (allowed: the same)"
+                        break
+                known.append((where, given))
+
+
+def _division(given: Any) -> tuple:
+    return given.splits, given.shares
+
+
 def _items(key: str, items: Any, abilities: list[str] | None) -> Iterator[str]:
     """Faults of an items section, given the abilities it must serve (None: an unlabelled source)."""
     if items.importer == "hub_dataset":
@@ -213,7 +243,13 @@ def _items(key: str, items: Any, abilities: list[str] | None) -> Iterator[str]:
             yield f"{key}.columns: ability missing (allowed: the column of a labelled source that holds the ability)"
         if abilities is None and "ability" in items.columns:
             yield f"{key}.columns.ability: would have no effect, the source is not labelled"
-    if items.importer in ("hub_dataset", "benchmark", "microworld"):
+    if items.importer == "public":
+        wanted = [GENERAL] if abilities is None else abilities
+        for ability in wanted:
+            if ability not in items.sets:
+                yield f"{key}.sets: no set for the ability {ability!r}"
+        yield from _unknown(f"{key}.sets", items.sets, wanted, "ability")
+    if items.importer in ("hub_dataset", "benchmark", "public", "microworld"):
         return
     if isinstance(items.files, dict):
         if abilities is None:

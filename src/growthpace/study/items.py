@@ -136,8 +136,87 @@ class BenchmarkItems(Strict):
         return list(self.subjects) if isinstance(self.subjects, dict) else [self.name]
 
 
+PublicName = Literal[
+    "ethics", "fairytaleqa", "folio", "friendsqa", "gaokao_bench", "gpteacher", "gsm8k", "human_eval", "kdconv", "mbpp",
+    "mmlu", "multiwoz", "oasst1_zh", "safetybench", "self_instruct", "tal_scq5k",
+]  # fmt: skip
+"""The registry of public sets: `data/importers/public/` has a module of each name (docs/data.md: how to add one)."""
+
+Split = Literal["train", "valid", "test"]
+
+
+class PublicSet(Strict):
+    """One public set of human (or a teacher's) data, in its publisher's files or by its dataset on the hub."""
+
+    name: PublicName
+    folder: LocalPath | None = None
+    """Local folder with the publisher's layout (it may be any folder along the publisher's paths)."""
+    hub: str | None = None
+    """Dataset on the hub. When absent, and `folder` too, its usual place (docs/data.md): a dataset on the hub, or the
+    publisher's release at a fixed commit."""
+    revision: str | None = None
+    """Commit, tag or branch of the dataset."""
+    parts: Subjects | None = None
+    """Which parts of it, such as MMLU's subjects; all when absent."""
+    splits: dict[Split, Subjects] | None = None
+    """Which of the publisher's splits serve which purpose; as its publisher means them when absent."""
+    shares: dict[Split, Annotated[float, Field(gt=0, lt=1)]] = {}
+    """For splits that the publisher does not have: the share of the items to train on that is kept for them. Items go
+    by a hash of their group (a passage, a dialogue), else of their question."""
+
+    @model_validator(mode="after")
+    def _divided(self):
+        if self.folder is not None and self.hub is not None:
+            raise ValueError("found folder and hub, allowed: one of them")
+        if self.folder is not None and self.revision is not None:
+            raise ValueError(f"revision {self.revision!r} would have no effect: it goes with hub, not with folder")
+        if "train" in self.shares:
+            raise ValueError("shares.train: what the other shares leave is for training (allowed: valid, test)")
+        if sum(self.shares.values()) >= 1:
+            raise ValueError(
+                f"shares: {sum(self.shares.values()):g} in all (allowed: below 1, the rest is for training)"
+            )
+        if self.splits is not None:
+            if not self.splits:
+                raise ValueError("splits: empty (allowed: train, valid, test with the publisher's splits)")
+            distinct([name for names in self.splits.values() for name in names])
+        for split in self.shares:
+            if split in (self.splits or {}):
+                raise ValueError(f"shares.{split}: would have no effect, splits.{split} says which items they are")
+        return self
+
+
+class PublicItems(Strict):
+    """One split of public sets, at least one for each ability."""
+
+    importer: Literal["public"]
+    split: Split
+    sets: dict[Ability, PublicSet | Annotated[list[PublicSet], Field(min_length=1)]]
+    """What each ability is made of. A source that is not labelled has its sets under `general`."""
+    longest: Count | None = None
+    """Items of more characters, all messages together, are left out and counted; none when absent."""
+    most: Count | None = None
+    """At most so many items of an ability: those whose ids' hashes come first; all when absent."""
+
+    def of(self, ability: str) -> list[PublicSet]:
+        """The sets of an ability; none where it has none."""
+        found = self.sets.get(ability, [])
+        return found if isinstance(found, list) else [found]
+
+    @property
+    def all_sets(self) -> list[PublicSet]:
+        """The sets of all abilities, in order."""
+        return [each for ability in self.sets for each in self.of(ability)]
+
+    @property
+    def folder(self) -> Path | None:
+        """A local folder that it reads; None where something must be fetched."""
+        folders = [each.folder for each in self.all_sets]
+        return None if None in folders else folders[0]
+
+
 Items = Annotated[
-    DoitItems | AlpacaItems | ChatItems | HubDatasetItems | BenchmarkItems | MicroworldItems,
+    DoitItems | AlpacaItems | ChatItems | HubDatasetItems | BenchmarkItems | PublicItems | MicroworldItems,
     Field(discriminator="importer"),
 ]
 

@@ -245,9 +245,19 @@ def test_settings_that_a_benchmark_cannot_serve(tmp_path, changes, message):
             call(given_)
 
 
-def test_without_a_place_there_is_nothing_to_read(tmp_path):
-    with pytest.raises(InputError, match="benchmark agieval: folder or hub missing: no dataset of the hub is known"):
-        read(settings("agieval", tmp_path).model_copy(update={"folder": None}))
+def test_without_a_usual_dataset_the_release_is_read(tmp_path, monkeypatch):
+    given_ = settings("agieval", tmp_path / "there", shots=1)
+    monkeypatch.setattr(BENCHMARKS["agieval"], "RELEASE", (tmp_path / "there/data").as_uri())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fetched = given_.model_copy(update={"folder": None})
+    assert local_files(fetched, fetched.abilities) == []
+    known = read(given_)
+    assert [(i.id, i.messages, i.answer) for i in read(fetched)] == [(i.id, i.messages, i.answer) for i in known]
+    (tmp_path / "there").rename(tmp_path / "gone")
+    assert read(fetched)  # of what was fetched before
+    (tmp_path / "cache").rename(tmp_path / "lost")
+    with pytest.raises(InputError, match=r"cannot be fetched .*give its folder"):
+        read(fetched)
 
 
 def test_a_benchmark_without_subjects_says_so(tmp_path):

@@ -77,10 +77,8 @@ def parts(settings: BenchmarkItems, abilities: list[str]) -> list[tuple[str, str
     def wrong(what: str) -> InputError:
         return InputError(f"benchmark {settings.name}: {what}")
 
-    if settings.folder is None and settings.hub is None and benchmark.HUB is None:
-        raise wrong("folder or hub missing: no dataset of the hub is known that its items can be read from")
-    named = settings.folder or settings.hub
-    if named is None and settings.shots and not benchmark.HUB.examples:
+    usual = settings.folder is None and settings.hub is None and benchmark.HUB is not None
+    if usual and settings.shots and not benchmark.HUB.examples:
         raise wrong(
             f"shots: {settings.shots} (allowed: 0, {benchmark.HUB.name} has no worked examples; or folder, with the "
             "publisher's files)"
@@ -127,6 +125,10 @@ def _shelf(settings: BenchmarkItems, fetch: Callable[[str, str, str | None], Pat
         return HubShelf(benchmark.NAME, benchmark.HUB, str(settings.folder), None)
     if settings.folder is not None:
         return Shelf(benchmark.ROOT, settings.folder, None, list)
+    if settings.hub is None and benchmark.HUB is None:
+        from growthpace.data.importers.releases import released
+
+        return Shelf("", None, lambda name: released(benchmark.RELEASE, name), list)
     repository = settings.hub or benchmark.HUB.name
 
     @cache

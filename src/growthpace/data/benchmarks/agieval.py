@@ -20,6 +20,7 @@ from growthpace.data.importers.records import Record
 from growthpace.data.items import Item
 
 NAME, VERSION, HUB, ROOT, SHOTS = "agieval", 1, None, "data", 5
+RELEASE = "https://raw.githubusercontent.com/ruixiangcui/AGIEval/5c77d073fda993f1652eaae3cf5d04cc5fd21d40/data"
 FEWER = True
 ENGLISH = (
     "lsat-ar", "lsat-lr", "lsat-rc", "logiqa-en", "sat-math", "sat-en", "sat-en-without-passage", "aqua-rat",

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from growthpace.data.importers.records import Record, read_records
+from growthpace.data.importers.records import Record, read_members, read_records, read_under
 from growthpace.data.items import Item, Message
 from growthpace.errors import InputError
 
@@ -32,6 +32,7 @@ class Benchmark(Protocol):
 
     An optional `GROUPS` {name: subjects} gives some of the subjects a name of their own. An optional `FEWER`, true,
     says that some subjects have fewer worked examples than others: they get what there is, elsewhere it is an error.
+    A module without HUB has a `RELEASE`: where its files, from ROOT on, can be fetched at a fixed commit.
     """
 
     NAME: str
@@ -127,6 +128,14 @@ class Shelf:
         """The entries of a JSON file that is a list of lists, each as {"entry": list}."""
         yield from read_records(self.path(name), self._released(name), kind=list)
 
+    def under(self, name: str, key: str) -> Iterator[Record]:
+        """The objects of the list that a JSON file has under a key."""
+        yield from read_under(self.path(name), self._released(name), key)
+
+    def members(self, name: str, inside: str | None = None) -> Iterator[tuple[str, Record]]:
+        """(key, record) pairs of a JSON file that is an object of objects; `inside`: a file of the zip archive."""
+        yield from read_members(self.path(name), self._released(name), inside)
+
     def whole(self, name: str) -> Record:
         """A JSON file that is one object."""
         path = self.path(name)
@@ -151,7 +160,7 @@ class Shelf:
         more: columns that may follow, None for any. Every row has all columns, as texts.
         """
         path = self.path(name)
-        reader = csv.reader(io.StringIO(_text(path), newline=""))
+        reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
         found, names, line = [], list(columns), 1
         try:
             for row in reader:

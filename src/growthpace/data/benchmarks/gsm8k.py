@@ -31,14 +31,15 @@ def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return _items(shelf, "test")
+    return split_items(shelf, "test")
 
 
 def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return _items(shelf, "train")
+    return split_items(shelf, "train")
 
 
-def _items(shelf: Shelf, split: str) -> Iterator[Item]:
+def split_items(shelf: Shelf, split: str) -> Iterator[Item]:
+    """The items of a split, train or test."""
     for row, record in enumerate(shelf.lines(f"{split}.jsonl")):
         solution = ANNOTATION.sub("", record.field("answer", str)).strip()
         _, mark, answer = solution.rpartition("####")

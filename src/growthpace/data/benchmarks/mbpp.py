@@ -32,14 +32,15 @@ def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return _items(shelf, TEST)
+    return numbered_items(shelf, TEST)
 
 
 def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return _items(shelf, EXAMPLES)
+    return numbered_items(shelf, EXAMPLES)
 
 
-def _items(shelf: Shelf, numbers: range) -> Iterator[Item]:
+def numbered_items(shelf: Shelf, numbers: range) -> Iterator[Item]:
+    """The tasks with these numbers."""
     for record in shelf.lines(FILE):
         number = record.field("task_id", int)
         if number not in numbers:

@@ -54,14 +54,15 @@ def files(shelf: Shelf, subject: str, shots: bool) -> list[str]:
 
 
 def items(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return _items(shelf, subject, "test")
+    return split_items(shelf, subject, "test")
 
 
 def examples(shelf: Shelf, subject: str) -> Iterator[Item]:
-    return _items(shelf, subject, "dev")
+    return split_items(shelf, subject, "dev")
 
 
-def _items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
+def split_items(shelf: Shelf, subject: str, split: str) -> Iterator[Item]:
+    """The items of any of the publisher's splits: dev, val, test."""
     instruction = INSTRUCTION.format(subject=subject.replace("_", " "))
     for row, record in enumerate(shelf.table(f"{split}/{subject}_{split}.csv", COLUMNS, header=False)):
         options = [record.content[letter] for letter in "ABCD"]

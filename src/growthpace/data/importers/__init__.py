@@ -24,6 +24,7 @@ from growthpace.study import (
     Items,
     Microworld,
     MicroworldItems,
+    PublicItems,
     Source,
 )
 
@@ -44,7 +45,7 @@ def read_items_of(
     ability `GENERAL`. `microworld`: the study's, for items of the microworld. `local`: gives the local path
     of a file by its name in the study, instead of its folder or the hub. Ids are the publisher's where there are any,
     else made of the content; that they are unique is for the caller to check (`items.check_unique`). `left_out` counts
-    the rows that a benchmark's rule leaves out, by the reason.
+    the rows that a rule of a benchmark or a public set leaves out, by the reason.
 
     Raises `InputError`, with file and line, for anything that cannot be read or is no item.
     """
@@ -53,7 +54,11 @@ def read_items_of(
     elif isinstance(items_settings, BenchmarkItems):
         from growthpace.data.benchmarks import read_benchmark  # its modules read with this package's records
 
-        yield from read_benchmark(items_settings, abilities, _downloaded, left_out)
+        yield from read_benchmark(items_settings, abilities, downloaded, left_out)
+    elif isinstance(items_settings, PublicItems):
+        from growthpace.data.importers.public import read_public
+
+        yield from read_public(items_settings, abilities, downloaded, left_out)
     elif isinstance(items_settings, HubDatasetItems):
         yield from map(check_item, identified(hub_dataset.read(items_settings, abilities)))
     else:
@@ -66,6 +71,10 @@ def local_files(items_settings: Items, abilities: list[str] | None) -> list[Path
         from growthpace.data.benchmarks import benchmark_files
 
         return benchmark_files(items_settings, abilities)
+    if isinstance(items_settings, PublicItems):
+        from growthpace.data.importers.public import public_files
+
+        return public_files(items_settings, abilities)
     if isinstance(items_settings, Files):
         if items_settings.folder is None:
             return []
@@ -111,7 +120,7 @@ def _from_files(settings: Files, abilities: list[str] | None, local: Callable[[s
         elif settings.folder is not None:
             path = settings.folder / name
         else:
-            path = _downloaded(settings.hub, name, settings.revision)
+            path = downloaded(settings.hub, name, settings.revision)
         for item in read(path, name, ability, labelled=abilities is not None):
             try:
                 check_item(item)
@@ -120,7 +129,7 @@ def _from_files(settings: Files, abilities: list[str] | None, local: Callable[[s
             yield item
 
 
-def _downloaded(repository: str, name: str, revision: str | None) -> Path:
+def downloaded(repository: str, name: str, revision: str | None) -> Path:
     """A file of a dataset repository, from the hub or its cache."""
     from huggingface_hub import hf_hub_download
 

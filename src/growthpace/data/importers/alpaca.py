@@ -17,7 +17,12 @@ from growthpace.data.items import Item, Message
 def read(path: Path, name: str, ability: str, labelled: bool) -> Iterator[Item]:
     """Items of one file, without ids. Raises `InputError` with file and line."""
     for record in read_records(path, name):
-        yield told_item(tuple(_messages(record)), ability, labelled, record.origin)
+        yield told_item(read_instruction(record), ability, labelled, record.origin)
+
+
+def read_instruction(record: Record) -> tuple[Message, ...]:
+    """The messages of a record."""
+    return tuple(_messages(record))
 
 
 def _messages(record: Record) -> Iterator[Message]:

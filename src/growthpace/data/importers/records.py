@@ -1,4 +1,4 @@
-"""Records in files: JSON lines (streamed) or one JSON array, each with the line it begins on.
+"""Records in files: JSON lines or one JSON array (both streamed), each with the line it begins on.
 
 What every importer of files needs: `read_records(path, name)` yields `Record`s, whose methods give typed fields or
 raise `InputError` as `file:line: what is wrong`.
@@ -7,14 +7,16 @@ raise `InputError` as `file:line: what is wrong`.
 from __future__ import annotations
 
 import gzip
-import io
 import json
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from growthpace.data.importers.json_stream import DECODER, LONGEST, JsonText, reason
 from growthpace.data.items import Item, Message, content_id, numbered_repeats
 from growthpace.errors import InputError
 
@@ -88,23 +90,25 @@ def read_records(path: str | Path, name: str | None = None, kind: type = dict) -
 
 
 def numbered_objects(path: Path, kind: type = dict) -> Iterator[tuple[int, Any]]:
-    """(line, object) pairs of a file; see `read_records`."""
+    """(line, object) pairs of a file; see `read_records`. One record at a time is in memory."""
     found = False
-    with _opened(path) as handle:
-        for number, raw in enumerate(handle, start=1):
+    with opened(path) as handle:
+        for number, raw in _lines(handle):
             if number == 1:
                 raw = raw.removeprefix(_BYTE_ORDER_MARK)
+            if not found and raw.lstrip().startswith(b"["):
+                yield from _array(JsonText(handle, path, raw, number), path, kind)
+                return
+            if len(raw) > LONGEST:
+                raise InputError(f"{path}:{number}: a line of more than {LONGEST:,} bytes (is a line break missing?)")
             text = _decoded(raw, path, number).strip()
             if not text:
                 continue
-            if not found and text.startswith("["):
-                yield from _array(_decoded(raw, path, number), handle, path, number, kind)
-                return
             found = True
             try:
-                content = json.loads(text, parse_constant=_no_constant)
+                content = DECODER.decode(text)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}:{number}: not a JSON object on one line ({_reason(error)})") from None
+                raise InputError(f"{path}:{number}: not a JSON object on one line ({reason(error)})") from None
             if not isinstance(content, kind):
                 raise InputError(f"{path}:{number}: expected {_KINDS[kind]}, found {_shortened(content)}")
             yield number, content
@@ -112,17 +116,64 @@ def numbered_objects(path: Path, kind: type = dict) -> Iterator[tuple[int, Any]]
         raise InputError(f"{path}: empty, it holds no records")
 
 
-def _opened(path: Path) -> BinaryIO:
+def _lines(handle: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers; of one that is too long, a little more than `LONGEST` bytes."""
+    number = 0
+    while raw := handle.readline(LONGEST + 1):
+        number += 1
+        yield number, raw
+
+
+def _array(text: JsonText, path: Path, kind: type) -> Iterator[tuple[int, Any]]:
+    """The objects (or lists, by `kind`) of a file that is one JSON array."""
+    found = False
+    for line, content in text.elements():
+        if not isinstance(content, kind):
+            raise InputError(f"{path}:{line}: expected {_KINDS[kind]}, found {_shortened(content)}")
+        yield line, content
+        found = True
+    if not found:
+        raise InputError(f"{path}: empty, it holds no records")
+    text.end()
+
+
+def read_under(path: Path, name: str, key: str) -> Iterator[Record]:
+    """The objects of the list that a JSON file, which is one object, has under a key."""
+    with opened(path) as handle:
+        for line, content in JsonText(handle, path).under(key):
+            record = Record({}, path, name, line)
+            yield replace(record, content=record.typed(content, dict, key))
+
+
+def read_members(path: Path, name: str, inside: str | None = None) -> Iterator[tuple[str, Record]]:
+    """(key, record) pairs of a JSON file that is one object of objects; `inside`: a file of the zip archive `path`."""
+    with opened(path, inside) as handle:
+        for line, key, content in JsonText(handle, path).members():
+            record = Record({}, path, name, line)
+            yield key, replace(record, content=record.typed(content, dict, key))
+
+
+@contextmanager
+def opened(path: Path, inside: str | None = None) -> Iterator[BinaryIO]:
+    """A file open for reading bytes: one called `.gz` is decompressed as it is read; `inside` is a file of a zip
+    archive."""
     try:
-        if path.suffix == ".gz":
-            return io.BytesIO(gzip.decompress(path.read_bytes()))
-        return open(path, "rb")
+        with ExitStack() as stack:
+            if inside is not None:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                if inside not in archive.namelist():
+                    raise InputError(f"{path}: no file {inside!r} in it (it holds: {', '.join(archive.namelist())})")
+                yield stack.enter_context(archive.open(inside))
+            elif path.suffix == ".gz":
+                yield stack.enter_context(gzip.open(path, "rb"))
+            else:
+                yield stack.enter_context(open(path, "rb"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: not a whole gzip file ({error})") from None
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not a whole {'gzip' if inside is None else 'zip'} file ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
@@ -132,70 +183,6 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}:{number}: not UTF-8 at byte {error.start + 1} of the line") from None
-
-
-def _no_constant(name: str):
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg}, column {error.colno}"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _array(first: str, handle: BinaryIO, path: Path, number: int, kind: type) -> Iterator[tuple[int, Any]]:
-    """The objects (or lists, by `kind`) of a JSON array that begins in the line `first`; the rest is still in `handle`.
-
-    Read whole, but decoded element by element, so that each has its line and a fault is named where it stands.
-    """
-    text = first + "".join(_decoded(raw, path, n) for n, raw in enumerate(handle, start=number + 1))
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
-    line, counted, found = number, 0, False
-
-    def line_at(position: int) -> int:
-        nonlocal line, counted
-        line += text.count("\n", counted, position)
-        counted = position
-        return line
-
-    def skipped(position: int) -> int:
-        while position < len(text) and text[position] in " \t\r\n":
-            position += 1
-        return position
-
-    def fault(position: int, what: str) -> InputError:
-        return InputError(f"{path}:{line_at(position)}: {what}")
-
-    position = skipped(text.index("[") + 1)
-    if text[position : position + 1] == "]":
-        raise InputError(f"{path}: empty, it holds no records")
-    while True:
-        if position >= len(text):
-            raise fault(len(text), "the JSON array does not end (is the file cut off?)")
-        start = line_at(position)
-        try:
-            content, position = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            raise fault(error.pos, f"malformed JSON ({error.msg}, column {error.colno})") from None
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}:{start}: malformed JSON ({_reason(error)})") from None
-        if not isinstance(content, kind):
-            raise InputError(f"{path}:{start}: expected {_KINDS[kind]}, found {_shortened(content)}")
-        yield start, content
-        found = True
-        position = skipped(position)
-        if text[position : position + 1] == ",":
-            position = skipped(position + 1)
-        elif text[position : position + 1] == "]":
-            break
-        elif position >= len(text):
-            raise fault(position, "the JSON array does not end (is the file cut off?)")
-        else:
-            raise fault(position, "malformed JSON (expected ',' or ']' after a record)")
-    after = skipped(position + 1)
-    if found and after < len(text):
-        raise fault(after, "something follows the end of the JSON array")
 
 
 def read_messages(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOT_PASSED, CHANGED = "not passed by two reviewers", "changed since they were reviewed"
 """Why an item of a source is left out."""
+NOT_KEPT = (CHANGED, NOT_PASSED)
 
 
 def decision_file(folder: Path, ability: str) -> Path:
