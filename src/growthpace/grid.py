@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
-from growthpace.study import GENERAL, UNTUNED, BenchmarkItems, HubDatasetItems, Items, MicroworldItems, Study
+from growthpace.study import (
+    GENERAL,
+    UNTUNED,
+    BenchmarkItems,
+    HubDatasetItems,
+    Items,
+    MicroworldItems,
+    Study,
+    SyntheticItems,
+)
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"
@@ -172,7 +181,9 @@ class Grid:
 
     def pool_settings(self, source: str) -> dict[str, Any]:
         """Settings that a source's pools depend on, besides the files they are read from."""
-        return {"code_version": VERSIONS["pool"], **self._items(self.study.sources[source].items)}
+        settings = self.study.sources[source].items
+        own = {"items_importer": "synthetic"} if isinstance(settings, SyntheticItems) else self._items(settings)
+        return {"code_version": VERSIONS["pool"], **own}
 
     def suite_settings(self, suite: str) -> dict[str, Any]:
         """Settings that a suite's items depend on."""
@@ -333,6 +344,10 @@ class Paths:
     def pool(self, source: str, ability: str) -> Path:
         return self.root / "data" / "pools" / source / f"{ability}.parquet"
 
+    def synthetic(self, source: str) -> Path:
+        """Items that a teacher wrote, as JSON lines; beside it what was dropped, as `.json` and `.md`."""
+        return self.root / "data" / "synthetic" / f"{source}.jsonl"
+
     def suite(self, suite: str) -> Path:
         return self.root / "data" / "suites" / f"{suite}.parquet"
 
@@ -377,6 +392,10 @@ class Paths:
     def asked(self) -> Path:
         """Folder of all answers that endpoints were paid for (`growthpace.endpoint.cache`)."""
         return self.root / "asked"
+
+    def asked_teacher(self, source: str) -> Path:
+        """Folder of the answers of a source's teacher."""
+        return self.asked / "teachers" / source
 
     def selected(self, run: Run) -> Path:
         return self.root / "selected" / run.model / run.dataset / f"seed-{run.seed}.json"

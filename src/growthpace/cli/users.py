@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from growthpace.cli.base import USERS, AsJson, Config, Cores, RunName, Yes, app, epoch_of, live_jobs, opened, report
+from growthpace.errors import InputError
 
 
 @app.command(rich_help_panel=USERS)
@@ -27,6 +28,28 @@ def check(config: Config):
         report(f"{key}: {cost}")
     grid = Grid(study)
     report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
+
+
+@app.command(rich_help_panel=USERS)
+def synthesise(
+    config: Config,
+    source: str,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="say what it would cost, and ask nothing")] = False,
+    yes: Yes = False,
+):
+    """Have a teacher write the items of a source, within its limits; says first what that costs."""
+    from growthpace.cluster.cancel import agreed
+    from growthpace.grid import Grid
+    from growthpace.synthesis.settings import written_sources
+
+    study, paths = opened(config)
+    Grid(study).require(source=source)
+    if source not in (written := written_sources(study)):
+        known = ", ".join(written) or "none, no source has importer: synthetic"
+        raise InputError(f"sources.{source}.items.importer: its items are not written by a teacher (allowed: {known})")
+    from growthpace.synthesis.stage import synthesise as write
+
+    write(study, source, paths, report, lambda: yes or agreed("Ask?", "--yes asks at once"), dry_run)
 
 
 @app.command(rich_help_panel=USERS)

@@ -7,17 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.data.datasets import counts, select
-from growthpace.data.importers import read_items_of
+from growthpace.data.importers import read_items_of, synthetic
 from growthpace.data.items import Item, check_unique, read_items, write_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
-from growthpace.study import GENERAL, Study
+from growthpace.study import GENERAL, Study, SyntheticItems
 
 
-def pool_items(study: Study, source: str, ability: str) -> list[Item]:
-    """Items that a source offers for an ability (`general` for a source that is not labelled), checked."""
+def pool_items(study: Study, source: str, ability: str, paths: Paths | None = None) -> list[Item]:
+    """Items that a source offers for an ability (`general` for a source that is not labelled), checked.
+
+    paths: where a teacher's items lie, of a source that one writes.
+    """
     settings = study.sources[source]
+    if isinstance(settings.items, SyntheticItems):
+        path = (paths or Paths(study)).synthetic(source)
+        if not path.exists():
+            raise InputError(f"{path}: no such file; `growthpace synthesise CONFIG {source}` has its items written")
+        return check_unique(synthetic.read(path, path.name, ability), f"sources.{source}, {ability}")
     wanted = [ability] if settings.labelled else None
     items = [
         item for item in read_items_of(settings.items, wanted, study.microworld) if item.ability in (ability, GENERAL)
@@ -61,7 +69,7 @@ def _first_judged(items: list[Item]) -> str:
 
 def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
     """Writes a pool; returns its number of items."""
-    items = pool_items(study, source, ability)
+    items = pool_items(study, source, ability, paths)
     write_items(paths.pool(source, ability), items, _metadata(study, "pool", Grid(study).pool_settings(source)))
     return len(items)
 

@@ -1,0 +1,51 @@
+"""What a teacher's items will take, before anything is asked and from then on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from growthpace.data.datasets import ranked
+from growthpace.data.items import Item
+from growthpace.endpoint.requests import Request
+from growthpace.errors import InputError
+from growthpace.study import SyntheticItems
+from growthpace.synthesis.prompts import Plan, answering_request, instruction_text, writing_request
+from growthpace.synthesis.validation import answers_needed
+from growthpace.synthesis.writing import Writing
+
+
+def chosen_seeds(items: SyntheticItems, pool: Iterable[Item]) -> dict[str, Item]:
+    """The seed items of a pool, by id: the first `seed_items` by the hash of their ids, whatever else is there."""
+    found = {item.id: item for item in ranked(pool, 0)[: items.seed_items]}
+    if not found:
+        raise InputError(f"seeds {items.seeds!r}: there are no items to be seeds")
+    return found
+
+
+def left(items: SyntheticItems, writings: list[Writing], answering: bool) -> list[Request]:
+    """The requests that are still to be made, if as many instructions are kept as so far (all, at first).
+
+    Answers are taken to be to instructions like the seeds'. answering: whether the answers of the next wave are known to
+    be wanted, and counted by the caller.
+    """
+    found: list[Request] = []
+    for one in writings:
+        if one.done:
+            continue
+        share = one.kept / one.asked if one.kept else 1.0
+        count = math.ceil((one.wanted - one.kept) / share / items.per_request)
+        count = max(1, min(count, one.most_requests - one.next_number))
+        wave = len(one.wave()) if answering else 0
+        for position, plan in enumerate(one.plans(one.next_number, count)):
+            if position >= wave:
+                found += [writing_request(items, plan), *_stand_ins(items, plan)]
+    return found
+
+
+def _stand_ins(items: SyntheticItems, plan: Plan) -> list[Request]:
+    """Answers to instructions that are not written yet: to that of the first example in their place."""
+    number = items.per_request * answers_needed(plan.form, items.validation)
+    text = instruction_text(plan.form)
+    # Numbered far beyond what is asked, so that each counts and none is taken for one that has an answer.
+    return [answering_request(items, plan, text, 10**9 + plan.number * number + n) for n in range(number)]
