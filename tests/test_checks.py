@@ -35,7 +35,7 @@ def test_a_sound_study_passes_and_says_what_it_holds(tmp_path):
             "suites.test/history": 4,
         },
         "unchecked": [],
-        "judging": {},
+        "asking": {},
     }
 
 

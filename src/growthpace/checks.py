@@ -18,13 +18,14 @@ from growthpace.data.pools import local_inputs, pool_items, suite_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import Grid, Paths
-from growthpace.study import BenchmarkItems, Files, HubDatasetItems, Study
+from growthpace.study import GENERAL, BenchmarkItems, Files, HubDatasetItems, Study, SyntheticItems
+from growthpace.synthesis.settings import share, written_sources
 from growthpace.versions import VERSIONS
 
 
 def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
     """Reads the study's local data and returns {"items": {"sources.x/ability": n, ...}, "unchecked": [...],
-    "judging": {"suites.x": what it costs at most, in words, ...}}.
+    "asking": {"suites.x" or "sources.x": what its judge or teacher costs at most (`endpoint.foreseen`), ...}}.
 
     `paths`: where to remember a passed check (nowhere when None). Raises `InputError` with every fault found, one a
     line: a missing or broken file, duplicate ids, a volume above a pool, an ability without items.
@@ -82,8 +83,10 @@ def _corpus_fault(path: Path) -> str | None:
 def _read_everything(study: Study) -> dict[str, Any]:
     grid, faults = Grid(study), []
     sizes: dict[str, int] = {}
-    judging: dict[str, str] = {}
+    asking: dict[str, Any] = {}
+    read_pools: dict[str, list[Item]] = {}
     unchecked = []
+    seeding = {study.sources[source].items.seeds for source in written_sources(study)}
 
     def read(key: str, reader) -> list[Item]:
         try:
@@ -97,12 +100,20 @@ def _read_everything(study: Study) -> dict[str, Any]:
             found = map(_corpus_fault, model.initialise.corpus)
             faults += [f"models.{name}.initialise.corpus: {fault}" for fault in found if fault]
     for source, settings in study.sources.items():
+        if isinstance(settings.items, SyntheticItems):  # not written yet, or not again
+            sizes |= {f"sources.{source}/{ability}": share(grid, source) for ability in grid.pools(source)}
+            continue
         if _remote(settings.items):
             unchecked.append(f"sources.{source}")
             continue
         for ability in grid.pools(source):
             items = read(source, lambda s=source, a=ability: pool_items(study, s, a))
             sizes[f"sources.{source}/{ability}"] = len(items)
+            if source in seeding:
+                read_pools[f"{source}/{ability}"] = items
+    if not faults:
+        asking |= _teachers(study, read_pools)
+    read_pools.clear()
     for suite, settings in study.suites.items():
         if _remote(settings.items):
             unchecked.append(f"suites.{suite}")
@@ -110,10 +121,11 @@ def _read_everything(study: Study) -> dict[str, Any]:
         items = read(suite, lambda s=suite: suite_items(study, s))
         sizes |= {f"suites.{suite}/{a}": n for a, n in Counter(item.ability for item in items).items()}
         if study.judge and items and settings.judged:
-            from growthpace.judging.foresight import told
+            from growthpace.endpoint.foreseen import row_of
+            from growthpace.judging.foresight import foreseen
 
             try:
-                judging[f"suites.{suite}"] = told(study, suite, items)
+                asking[f"suites.{suite}"] = row_of("judge", *foreseen(study, suite, items))
             except InputError as error:
                 faults.append(f"suites.{suite}: {error}")
     if not faults:
@@ -126,7 +138,23 @@ def _read_everything(study: Study) -> dict[str, Any]:
                 faults.append(str(error))
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
-    return {"items": sizes, "unchecked": unchecked, "judging": judging}
+    return {"items": sizes, "unchecked": unchecked, "asking": asking}
+
+
+def _teachers(study: Study, pools: dict[str, list[Item]]) -> dict[str, Any]:
+    """What each teacher costs whose seeds have been read, by source. pools: by `source/ability`."""
+    found = {}
+    for source in written_sources(study):
+        from growthpace.endpoint.foreseen import row_of
+        from growthpace.synthesis.foresight import foreseen
+
+        seeds = study.sources[source].items.seeds
+        own = {key.split("/", 1)[1]: items for key, items in pools.items() if key.split("/", 1)[0] == seeds}
+        if own and not study.sources[source].labelled:
+            own = {GENERAL: [item for items in own.values() for item in items]}
+        if own:
+            found[f"sources.{source}"] = row_of("teacher", *foreseen(study, source, own))
+    return found
 
 
 def _remote(items: Any) -> bool:

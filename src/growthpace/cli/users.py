@@ -16,6 +16,7 @@ from growthpace.errors import InputError
 def check(config: Config):
     """Validate a study: its config and all of its data that is on this machine."""
     from growthpace.checks import check_study
+    from growthpace.endpoint.foreseen import told
     from growthpace.grid import Grid
 
     study, _ = opened(config)
@@ -24,8 +25,8 @@ def check(config: Config):
         report(f"{key}: {number:,} items")
     for key in found["unchecked"]:
         report(f"{key}: on the hub, checked when it is fetched")
-    for key, cost in found["judging"].items():
-        report(f"{key}: {cost}")
+    for key, cost in found["asking"].items():
+        report(f"{key}: {told(cost)}")
     grid = Grid(study)
     report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
 

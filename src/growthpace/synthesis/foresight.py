@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from growthpace.data.datasets import ranked
 from growthpace.data.items import Item
-from growthpace.endpoint.requests import Request
+from growthpace.endpoint.foreseen import money_of
+from growthpace.endpoint.requests import Request, Spent
 from growthpace.errors import InputError
-from growthpace.study import SyntheticItems
+from growthpace.grid import Grid
+from growthpace.study import Study, SyntheticItems
 from growthpace.synthesis.prompts import Plan, answering_request, instruction_text, writing_request
+from growthpace.synthesis.settings import share
 from growthpace.synthesis.validation import answers_needed
 from growthpace.synthesis.writing import Writing
 
@@ -26,10 +29,28 @@ def chosen_seeds(items: SyntheticItems, pool: Iterable[Item]) -> dict[str, Item]
 def left(items: SyntheticItems, writings: list[Writing], answering: bool) -> list[Request]:
     """The requests that are still to be made, if as many instructions are kept as so far (all, at first).
 
-    Answers are taken to be to instructions like the seeds'. answering: whether the answers of the next wave are known to
-    be wanted, and counted by the caller.
+    Answers are taken to be to instructions like the seeds'. answering: whether the answers of the next wave are known
+    to be wanted, and counted by the caller.
     """
-    found: list[Request] = []
+    return list(_left(items, writings, answering))
+
+
+def foreseen(study: Study, source: str, pools: dict[str, list[Item]]) -> tuple[int, Spent]:
+    """Number of requests for a source's items if none had to be dropped, and the most tokens and money that those take.
+
+    pools: items of the seeds' source by ability, or all as `general` for a source that is not labelled.
+    """
+    items = study.sources[source].items
+    each = share(Grid(study), source)
+    writings = [Writing(items, ability, each, chosen_seeds(items, pool)) for ability, pool in pools.items()]
+    requests = prompt = answer = 0
+    for request in _left(items, writings, False):
+        requests, prompt = requests + 1, prompt + request.most_prompt_tokens
+        answer += request.most_answer_tokens
+    return requests, Spent(prompt, answer, money_of(items.teacher.prices, prompt, answer))
+
+
+def _left(items: SyntheticItems, writings: list[Writing], answering: bool) -> Iterator[Request]:
     for one in writings:
         if one.done:
             continue
@@ -39,8 +60,8 @@ def left(items: SyntheticItems, writings: list[Writing], answering: bool) -> lis
         wave = len(one.wave()) if answering else 0
         for position, plan in enumerate(one.plans(one.next_number, count)):
             if position >= wave:
-                found += [writing_request(items, plan), *_stand_ins(items, plan)]
-    return found
+                yield writing_request(items, plan)
+                yield from _stand_ins(items, plan)
 
 
 def _stand_ins(items: SyntheticItems, plan: Plan) -> list[Request]:

@@ -21,18 +21,18 @@ from growthpace.endpoint.requests import Malformed, Request
 from growthpace.study import GENERAL, SyntheticItems
 
 WRITER = (
-    "You write instructions for a collection that teaches a language model to be helpful. You are shown a few of them as "
-    "examples. Write {number} new {what}, in the language and of the kind of the examples{of_ability}.\n\n"
-    "- Each must be complete in itself: whatever text, data, options or dialogue it needs is part of it. It cannot refer "
-    "to pictures, files, links or earlier messages.\n"
+    "You write instructions for a collection that teaches a language model to be helpful. You are shown a few of "
+    "them as examples. Write {number} new {what}, in the language and of the kind of the examples{of_ability}.\n\n"
+    "- Each must be complete in itself: whatever text, data, options or dialogue it needs is part of it. It cannot "
+    "refer to pictures, files, links or earlier messages.\n"
     "- Each must be new: another matter, another wording, not an example with its names changed.\n"
     "- If the examples have options, write as many, marked in the same way, with exactly as many right ones.\n"
     "- It must have an answer that a careful expert would agree with, in text alone.\n"
     "- Do not answer them."
 )
 TESTS = (
-    '\n- Beside each instruction give "tests": Python statements, such as assert f(2) == 4, that use the function which '
-    "the instruction names and fail unless it does all that is asked."
+    '\n- Beside each instruction give "tests": Python statements, such as assert f(2) == 4, that use the function '
+    "which the instruction names and fail unless it does all that is asked."
 )
 ANSWER_WITH = '\n\nAnswer with one JSON object and nothing else: {{"instructions": [{{"instruction": "..."{tests}}}]}}'
 ANSWERER = (

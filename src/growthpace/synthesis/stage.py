@@ -225,6 +225,6 @@ def _too_few(source: str, items: SyntheticItems, writings: list[Writing], summar
                 reasons[reason] = reasons.get(reason, 0) + count
     most = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items(), key=lambda pair: -pair[1])[:4])
     return (
-        f"sources.{source}: the teacher's items were given up: {told} (dropped most: {most}). The answers are kept; raise "
-        f"items.overdraw ({items.overdraw:g}) to ask for more, {advice}"
+        f"sources.{source}: the teacher's items were given up: {told} (dropped most: {most}). The answers are kept; "
+        f"raise items.overdraw ({items.overdraw:g}) to ask for more, {advice}"
     )

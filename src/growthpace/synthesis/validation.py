@@ -1,7 +1,7 @@
 """From an instruction and the teacher's answers to an item, where the answers can be trusted.
 
-An answer is read by the scorer of the item's form, as a model's answer would be in evaluation, and a second, independent
-one must say the same. A program must pass its tests, in the sandbox, which an empty program must not.
+An answer is read by the scorer of the item's form, as a model's answer would be in evaluation, and a second,
+independent one must say the same. A program must pass its tests, in the sandbox, which an empty program must not.
 """
 
 from __future__ import annotations
