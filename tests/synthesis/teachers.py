@@ -44,6 +44,9 @@ def content(teacher: dict[str, Any] | None = None, labelled: bool = False, **ite
     """The small study with its synthetic source written by a teacher."""
     found = changed("sources.synthetic.items", {**ITEMS, **items, "teacher": {**TEACHER, **(teacher or {})}}, CONTENT)
     found["sources"]["synthetic"]["labelled"] = labelled
+    if items.get("volume", 16) < 4:  # smaller than any dataset of the small study
+        found["sources"]["synthetic"]["volumes"] = [items["volume"]]
+        del found["mixes"]["uneven"]["add"]
     return found
 
 

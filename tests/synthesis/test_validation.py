@@ -5,7 +5,7 @@ import json
 import pytest
 from teachers import ITEMS, question
 
-from bubblewrap import needs_bubblewrap
+from bubblewrap import need_bubblewrap
 from growthpace.data.importers.synthetic import line_of, read
 from growthpace.data.items import Item, Message
 from growthpace.endpoint.requests import Malformed
@@ -81,8 +81,9 @@ def test_without_validation_or_a_scorer_an_item_only_trains():
     assert answers_needed(FORMS["letter"], "none") == 1
 
 
-@needs_bubblewrap
+
 def test_a_program_must_pass_tests_that_an_empty_one_does_not():
+    need_bubblewrap()
     form = seed("code", "def f(x):\n    return x", answer="def f(x):\n    return x", tests="assert f(1) == 1")
     task, tests = "Write a function double(x).", "assert double(2) == 4"
     item, said = made(form, task, "```python\ndef double(x):\n    return 2 * x\n```", tests=tests)
