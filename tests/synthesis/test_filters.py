@@ -21,7 +21,8 @@ def longest_common_subsequence(a, b):
     return length(0, 0)
 
 
-WORDS = st.lists(st.sampled_from("river bank of a the 河 岸 money".split()), min_size=1, max_size=9).map(" ".join)
+SOME = "river bank of a the 河 岸 money"
+WORDS = st.lists(st.sampled_from(SOME.split(" ")), min_size=1, max_size=9).map(" ".join)
 
 
 @given(st.lists(WORDS, max_size=4), WORDS, st.sampled_from([0.3, 0.5, 0.7, 0.9, 1.0]))
@@ -49,6 +50,16 @@ def test_other_order_is_no_other_text(texts, random):
     assert known.similar(" ".join(words)) is not None
 
 
+@given(st.lists(WORDS, max_size=6), WORDS, st.integers(0, 6))
+def test_what_is_forgotten_was_never_there(texts, text, count):
+    known, few = Known(0.5, 0.6), Known(0.5, 0.6)
+    known.add_all(texts)
+    known.forget(count)
+    few.add_all(texts[:count])
+    assert len(known) == len(few)
+    assert known.similar(text) == few.similar(text)
+
+
 def test_case_marks_and_width_do_not_make_a_text_new():
     known = Known(1.0, 1.0)
     known.add("What is the CAPITAL of France?")
@@ -71,7 +82,8 @@ def test_many_different_words_stay_different():
     [
         "I'm sorry, but I can't help with that.", "I’m sorry, I cannot assist.", "I cannot provide this.",
         "As an AI language model, I do not eat.", "Unfortunately, I am unable to browse.", "抱歉，我无法回答。",
-        "很抱歉，作为AI我不能。", "作为一个人工智能，我没有感情。", "我无法提供该信息。", "**Sorry** " * 0 + "I apologize, but no.",
+        "很抱歉，作为AI我不能。", "作为一个人工智能，我没有感情。", "我无法提供该信息。",
+        "**I apologize**, but no.",
     ],
 )  # fmt: skip
 def test_a_refusal(text):
@@ -82,7 +94,8 @@ def test_a_refusal(text):
     "text",
     [
         "The letter begins: I'm sorry for your loss.", "Sorry is the hardest word.", "A", "I can do that: 4.",
-        "他很抱歉地说。", "我认为答案是A。", "I cannot emphasise enough how much salt it needs.", "As an artist, she drew.",
+        "他很抱歉地说。", "我认为答案是A。", "I cannot emphasise enough how much salt it needs.",
+        "As an artist, she drew.",
     ],
 )  # fmt: skip
 def test_no_refusal(text):
@@ -99,7 +112,8 @@ def test_answers_within_a_block_of_code_are_cut_off():
     ("text", "fault"),
     [
         ("Why?", "too short"), ("w " * 401, "too long"), ("Describe the picture below.", "about something that is not"),
-        ("See https://example.com and sum it up.", "about something"), ("如下图所示，求面积是多少？", "about something"),
+        ("See https://example.com and sum it up.", "about something"),
+        ("如下图所示，求面积是多少？", "about something"),
         ("I'm sorry, but I cannot write that.", "the teacher refused"), ("Describe how a picture is framed.", ""),
         ("写一首关于春天的诗", ""),
     ],

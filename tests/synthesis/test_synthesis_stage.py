@@ -51,7 +51,11 @@ def test_items_are_written_with_where_they_come_from(tmp_path):
         rows = lines_of(paths)
         assert len(rows) == 16
         first = rows[0]["provenance"]
-        assert (first["teacher"], first["host"], first["checked"]) == ("teacher-dated", "127.0.0.1", "two answers agree")
+        assert (first["teacher"], first["host"], first["checked"]) == (
+            "teacher-dated",
+            "127.0.0.1",
+            "two answers agree",
+        )
         assert first["topic"] in ("rivers", "trade", "machines")
         assert len(first["seeds"]) == len(first["answers"]) == 2
         assert time.strftime("%Y-") == first["date"][:5]
@@ -160,8 +164,9 @@ def test_each_reason_is_counted(tmp_path):
         found = synthesise(study, "synthetic", paths, nobody)["abilities"][0]
     assert found["kept"] == 16
     assert found["dropped"] == {
-        "about something that is not in it": 15, "other options than the examples have": 15, "the answer is cut off": 15,
-        "the answer is empty": 15, "the answer refuses": 15, "the scorer does not understand the answer": 15,
+        "about something that is not in it": 15, "other options than the examples have": 15,
+        "the answer is cut off": 15, "the answer is empty": 15,
+        "the answer refuses": 15, "the scorer does not understand the answer": 15,
         "too short": 15, "too similar to a seed (ROUGE-L)": 15, "two answers differ": 15,
     }  # fmt: skip
     assert found["requests_without_instructions"] == {"malformed": 15}
@@ -246,9 +251,9 @@ def test_an_endpoint_that_is_down_gives_nothing_up(tmp_path):
 def test_a_hopeless_teacher_is_given_up_early(tmp_path):
     with Server(lambda body, n: says("What?")) as server:
         study, paths = ready(tmp_path, server.url, volume=40, overdraw=100.0)
-        with pytest.raises(InputError, match=r"given up: 0 of 40 for general \(dropped most: 28 malformed\)"):
+        with pytest.raises(InputError, match=r"given up: 0 of 40 for general \(dropped most: 42 malformed\)"):
             synthesise(study, "synthetic", paths, nobody)
-        assert server.requests == 28
+        assert server.requests == 42
         assert not paths.synthetic("synthetic").exists()
 
 
@@ -276,6 +281,10 @@ def test_a_killed_process_loses_no_paid_answer(tmp_path):
         synthesise(study, "synthetic", paths, nobody)
         assert server.answers == cached(paths) + lost
         assert len(lines_of(paths)) == 40
+        found, asked = files_of(paths), server.requests
+        paths.synthetic("synthetic").unlink()
+        synthesise(study, "synthetic", paths, nobody)  # in one go, as if nobody had been killed
+        assert (files_of(paths), server.requests) == (found, asked)
 
 
 def test_the_batch_api_gives_the_same_cache(tmp_path):

@@ -17,7 +17,9 @@ from growthpace.synthesis.validation import answers_needed, item_of
 
 
 def seed(scorer="none", reference="x", question="Why is it so?", **more):
-    return Item(f"seed-{scorer}", "biology", (Message("user", question), Message("assistant", reference)), scorer, **more)
+    return Item(
+        f"seed-{scorer}", "biology", (Message("user", question), Message("assistant", reference)), scorer, **more
+    )
 
 
 FORMS = {
@@ -81,7 +83,6 @@ def test_without_validation_or_a_scorer_an_item_only_trains():
     assert answers_needed(FORMS["letter"], "none") == 1
 
 
-
 def test_a_program_must_pass_tests_that_an_empty_one_does_not():
     need_bubblewrap()
     form = seed("code", "def f(x):\n    return x", answer="def f(x):\n    return x", tests="assert f(1) == 1")
@@ -117,7 +118,7 @@ def test_one_more_seed_or_topic_changes_few_requests():
 
 
 def test_examples_have_one_form():
-    mixed = {form: item for form, item in FORMS.items()} | {"l2": FORMS["letter"], "l3": FORMS["math"]}
+    mixed = FORMS | {"l2": FORMS["letter"], "l3": FORMS["math"]}
     for number in range(50):
         shown = plan(SETTINGS.model_copy(update={"examples": 5}), "biology", number, mixed).examples
         assert len({item.scorer for item in shown}) == 1

@@ -5,8 +5,10 @@ Similarity is of tokens: a word, or an East Asian character, after Unicode's NFK
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 
 FEWEST_TOKENS, MOST_TOKENS = 3, 400
@@ -66,6 +68,9 @@ class Known:
     2 L / (m + n). Dice's coefficient (Dice 1945) of their tokens without order, repeats counted, is the same number for
     the sequences sorted, since the longest common subsequence of two sorted sequences is what they share. Both are
     `Indel.normalized_similarity` of rapidfuzz, which is fast on strings: each token is written as one character.
+
+    Only texts are compared that share one of the rarest tokens. Dice's coefficient is never below ROUGE-L. For it to be
+    above t, more than o = t m / (2 - t) of the m new tokens must be shared, so that one of any m - o of them is.
     """
 
     def __init__(self, most_similar: float, most_overlap: float):
@@ -74,18 +79,35 @@ class Known:
         self._places: dict[str, int] = {}
         self._texts: list[str] = []
         self._sorted: list[str] = []
+        self._with: dict[str, list[int]] = defaultdict(list)
+        """Positions of the texts that hold a token."""
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
     def add(self, text: str) -> None:
         """Notes a text."""
-        written = self._written(text)
-        self._places.setdefault(written, len(self._texts))
+        written, position = self._written(text), len(self)
+        self._places.setdefault(written, position)
         self._texts.append(written)
         self._sorted.append("".join(sorted(written)))
+        for character in sorted(set(written)):
+            self._with[character].append(position)
 
     def add_all(self, texts: Iterable[str]) -> None:
         """Notes several."""
         for text in texts:
             self.add(text)
+
+    def forget(self, count: int) -> None:
+        """Leaves the first so many."""
+        while len(self) > count:
+            written = self._texts.pop()
+            self._sorted.pop()
+            if self._places[written] == len(self):
+                del self._places[written]
+            for character in set(written):
+                self._with[character].pop()
 
     def similar(self, text: str) -> tuple[str, int] | None:
         """(what is too similar: `the same`, `ROUGE-L` or `same words`, position of the text that it is similar to), the
@@ -93,14 +115,23 @@ class Known:
         written = self._written(text)
         if written in self._places:  # whatever the limits are
             return "the same", self._places[written]
+        near = self._near(written)
         for kind, texts, query, most in (
             ("ROUGE-L", self._texts, written, self.most_similar),
             ("same words", self._sorted, "".join(sorted(written)), self.most_overlap),
         ):
-            position = _above(query, texts, most)
+            position = _above(query, [texts[place] for place in near], most)
             if position is not None:
-                return kind, position
+                return kind, near[position]
         return None
+
+    def _near(self, written: str) -> list[int]:
+        """Positions of the texts that may be too similar, in order."""
+        least = min(self.most_similar, self.most_overlap)
+        shared = math.floor(least * len(written) / (2 - least) - 1e-9) + 1
+        rarest = sorted(written, key=lambda character: (len(self._with.get(character, ())), character))
+        found = (self._with.get(character, ()) for character in set(rarest[: len(written) - max(1, shared) + 1]))
+        return sorted(set().union(*found))
 
     def _written(self, text: str) -> str:
         return "".join(self._characters.setdefault(t, _character(len(self._characters))) for t in tokens_of(text))

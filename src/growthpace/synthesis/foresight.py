@@ -26,13 +26,12 @@ def chosen_seeds(items: SyntheticItems, pool: Iterable[Item]) -> dict[str, Item]
     return found
 
 
-def left(items: SyntheticItems, writings: list[Writing], answering: bool) -> list[Request]:
+def left(items: SyntheticItems, writings: list[Writing]) -> list[Request]:
     """The requests that are still to be made, if as many instructions are kept as so far (all, at first).
 
-    Answers are taken to be to instructions like the seeds'. answering: whether the answers of the next wave are known
-    to be wanted, and counted by the caller.
+    Answers are taken to be to instructions like the seeds'; which of them are known already nobody can tell.
     """
-    return list(_left(items, writings, answering))
+    return list(_left(items, writings))
 
 
 def foreseen(study: Study, source: str, pools: dict[str, list[Item]]) -> tuple[int, Spent]:
@@ -44,24 +43,22 @@ def foreseen(study: Study, source: str, pools: dict[str, list[Item]]) -> tuple[i
     each = share(Grid(study), source)
     writings = [Writing(items, ability, each, chosen_seeds(items, pool)) for ability, pool in pools.items()]
     requests = prompt = answer = 0
-    for request in _left(items, writings, False):
+    for request in _left(items, writings):
         requests, prompt = requests + 1, prompt + request.most_prompt_tokens
         answer += request.most_answer_tokens
     return requests, Spent(prompt, answer, money_of(items.teacher.prices, prompt, answer))
 
 
-def _left(items: SyntheticItems, writings: list[Writing], answering: bool) -> Iterator[Request]:
+def _left(items: SyntheticItems, writings: list[Writing]) -> Iterator[Request]:
     for one in writings:
         if one.done:
             continue
         share = one.kept / one.asked if one.kept else 1.0
         count = math.ceil((one.wanted - one.kept) / share / items.per_request)
         count = max(1, min(count, one.most_requests - one.next_number))
-        wave = len(one.wave()) if answering else 0
-        for position, plan in enumerate(one.plans(one.next_number, count)):
-            if position >= wave:
-                yield writing_request(items, plan)
-                yield from _stand_ins(items, plan)
+        for plan in one.plans(one.next_number, count):
+            yield writing_request(items, plan)
+            yield from _stand_ins(items, plan)
 
 
 def _stand_ins(items: SyntheticItems, plan: Plan) -> list[Request]:

@@ -8,6 +8,7 @@ they are not asked again, or the items after them would change. Remove it to hav
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from growthpace.synthesis.prompts import read_drafts
 from growthpace.synthesis.settings import share, synthesis_settings
 from growthpace.synthesis.summary import readable, spoken
 from growthpace.synthesis.validation import require_sandbox
-from growthpace.synthesis.writing import Writing, work
+from growthpace.synthesis.writing import Unknown, Writing, work
 from growthpace.versions import VERSIONS
 
 FAILED_IN_A_ROW = 20
@@ -38,14 +39,6 @@ FAILED_IN_A_ROW = 20
 def drafts_of(request: Request, text: str) -> Any:
     """The check of a request for instructions."""
     return read_drafts(text)
-
-
-class Unknown(Exception):  # noqa: N818
-    """The cache alone does not know the answers to these requests."""
-
-    def __init__(self, requests: list[Request], check: Check):
-        super().__init__("not asked yet")
-        self.requests, self.check = requests, check
 
 
 class Asking:
@@ -61,7 +54,7 @@ class Asking:
         todo = [request for request in requests if self._key(request) not in self.given_up]
         results = self.client.known(todo, check)
         if None in results:
-            raise Unknown([r for r, result in zip(todo, results, strict=True) if result is None], check)
+            raise Unknown([r for r, result in zip(todo, results, strict=True) if result is None])
         return self._in_order(requests, todo, results)
 
     def ask(self, requests: Sequence[Request], check: Check, tell: Callable[[int], None]) -> list[Result]:
@@ -177,12 +170,11 @@ def _so_far(
     items: SyntheticItems, share: int, seeds: dict[str, dict[str, Item]], asking: Asking
 ) -> tuple[list[Writing], Estimate]:
     """How far the known answers go, and what the rest would take."""
-    writings, pending = _new(items, share, seeds), []
-    try:
-        work(writings, lambda r: asking.known(r, drafts_of), lambda r: asking.known(r, as_text), lambda line: None)
-    except Unknown as unknown:
-        pending = unknown.requests if unknown.check is as_text else []
-    return writings, asking.client.estimate([*pending, *left(items, writings, bool(pending))])
+    writings = _new(items, share, seeds)
+    for one in writings:
+        with suppress(Unknown):
+            one.replay(lambda asked: asking.known(asked, drafts_of), lambda asked: asking.known(asked, as_text))
+    return writings, asking.client.estimate(left(items, writings))
 
 
 def _work(source: str, writings: list[Writing], asking: Asking, report: Callable[[str], None]) -> None:

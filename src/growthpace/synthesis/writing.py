@@ -21,11 +21,18 @@ from growthpace.synthesis.prompts import Draft, Plan, answering_request, instruc
 from growthpace.synthesis.validation import answers_needed, item_of
 
 FIRST_WAVE = 100
-"""Instructions that are asked for before it is known how many of them are kept."""
-HOPELESS = 50
-"""After so many instructions, with none kept, the teacher is given up."""
+"""Instructions that are asked for before it is known how many of them are kept; where it is none, the teacher is given
+up."""
 
 Ask = Callable[[Sequence[Request]], list[Result]]
+
+
+class Unknown(Exception):  # noqa: N818
+    """The cache alone does not know the answers to these requests."""
+
+    def __init__(self, requests: list[Request]):
+        super().__init__("not asked yet")
+        self.requests = requests
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Writing:
     @property
     def given_up(self) -> bool:
         """Whether no more is asked although items are missing."""
-        hopeless = self.kept == 0 and self.asked >= HOPELESS
+        hopeless = self.kept == 0 and self.asked >= FIRST_WAVE
         return self.kept < self.wanted and (hopeless or self.next_number >= self.most_requests)
 
     @property
@@ -170,6 +177,20 @@ class Writing:
         }
         return Outcome(one.plan.number, "", item=item, provenance=provenance, tokens=tokens)
 
+    def replay(self, ask_drafts: Ask, ask_answers: Ask) -> None:
+        """Goes on, request by request, as far as answers are known; leaves off where `Unknown` is raised, and raises it
+        again with its request undone."""
+        while self.kept < self.wanted and self.next_number < self.most_requests:
+            number, known = self.next_number, len(self.known)
+            try:
+                plans = self.plans(number, 1)
+                waiting = self.take_drafts(plans, ask_drafts([writing_request(self.items, plans[0])]))
+                self.take_answers(waiting, _answered(waiting, ask_answers))
+            except Unknown:
+                self.next_number = number
+                self.known.forget(known)
+                raise
+
     # --- what is told of it ---
 
     def settled(self) -> list[Outcome]:
@@ -201,15 +222,20 @@ def _counted(reasons) -> dict[str, int]:
     return dict(sorted(Counter(reasons).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+def _answered(waiting: Sequence[Outcome | Draftee], ask_answers: Ask) -> dict[int, list[Result]]:
+    """Results of all draftees' requests, by the draftee's `id()`."""
+    draftees = [one for one in waiting if isinstance(one, Draftee)]
+    answers = iter(ask_answers([request for draftee in draftees for request in draftee.requests]))
+    return {id(draftee): [next(answers) for _ in draftee.requests] for draftee in draftees}
+
+
 def work(writings: Sequence[Writing], ask_drafts: Ask, ask_answers: Ask, report: Callable[[str], None]) -> None:
     """Goes on in waves, all abilities together, until each has what it wants or is given up."""
     while waves := [(one, plans) for one in writings if (plans := one.wave())]:
         requests = [writing_request(one.items, plan) for one, plans in waves for plan in plans]
         results = iter(ask_drafts(requests))
         waiting = [(one, one.take_drafts(plans, [next(results) for _ in plans])) for one, plans in waves]
-        draftees = [d for _, found in waiting for d in found if isinstance(d, Draftee)]
-        answers = iter(ask_answers([request for draftee in draftees for request in draftee.requests]))
-        answered = {id(d): [next(answers) for _ in d.requests] for d in draftees}
+        answered = _answered([one for _, found in waiting for one in found], ask_answers)
         for one, found in waiting:
             one.take_answers(found, answered)
         kept, wanted = (sum(min(getattr(o, k), o.wanted) for o in writings) for k in ("kept", "wanted"))
