@@ -36,7 +36,7 @@ def test_a_sound_study_passes_and_says_what_it_holds(tmp_path):
         },
         "unchecked": [],
         "reviewed": {},
-        "judging": {},
+        "asking": {},
     }
 
 

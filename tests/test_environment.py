@@ -26,6 +26,16 @@ STAGES = {
         "evaluation/predictions.py",
         "analysis/uncertainty.py",
     ),
+    "synthesise": (
+        "synthesis",
+        "endpoint",
+        "data/pools.py",
+        "data/importers",
+        "evaluation/scorers",
+        "evaluation/mathematics.py",
+        "evaluation/predictions.py",
+        "evaluation/sandbox.py",
+    ),
     "analysis": ("analysis", "evaluation/grading.py", "evaluation/judgements.py"),
     "report": ("figures", "analysis", "completeness.py"),
 }

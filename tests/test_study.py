@@ -74,12 +74,12 @@ def test_a_sound_study_is_read(tmp_path):
     ("seeds", [], "seeds: found [], allowed: a list, not empty (each a whole number from 0)"),
     ("sources.curated.items.importer", NO_SUCH_KEY,
      "sources.curated.items.importer: missing (allowed: doit, alpaca, chat, hub_dataset, benchmark, public, "
-     "microworld)"),
+     "microworld, synthetic)"),
     ("sources.curated.items.importer", "csv",
      "sources.curated.items.importer: found 'csv', allowed: doit, alpaca, chat, hub_dataset, benchmark, public, "
-     "microworld"),
-    ("sources.curated.items", 3, "sources.curated.items: found 3, allowed: "
-     "a section with importer: doit, alpaca, chat, hub_dataset, benchmark, public, microworld"),
+     "microworld, synthetic"),
+    ("sources.curated.items", 3, "sources.curated.items: found 3, allowed: a section with importer: "
+     "doit, alpaca, chat, hub_dataset, benchmark, public, microworld, synthetic"),
     ("models.s", {}, "models.s: found none, allowed: exactly one of hub, folder, initialise"),
     ("models.s", {"hub": "a/b", "folder": "c"},
      "models.s: found hub and folder, allowed: exactly one of hub, folder, initialise"),

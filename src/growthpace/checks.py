@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.data.datasets import counts
+from growthpace.data.items import Item
 from growthpace.data.pools import local_inputs, pool_items, suite_items
 from growthpace.data.reviewed import NOT_KEPT
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import Grid, Paths
-from growthpace.study import BenchmarkItems, Files, HubDatasetItems, PublicItems, Study
+from growthpace.study import GENERAL, BenchmarkItems, Files, HubDatasetItems, PublicItems, Study, SyntheticItems
+from growthpace.synthesis.settings import share, written_sources
 from growthpace.versions import VERSIONS
 
 
 def check_study(study: Study, paths: Paths | None = None) -> dict[str, Any]:
     """Reads the study's local data and returns {"items": {"sources.x/ability": n, ...}, "unchecked": [...],
     "reviewed": {"sources.x/ability": what a review left out, in words, ...},
-    "judging": {"suites.x": what it costs at most, in words, ...}}.
+    "asking": {"suites.x" or "sources.x": what its judge or teacher costs at most (`endpoint.foreseen`), ...}}.
 
     `paths`: where to remember a passed check (nowhere when None). Raises `InputError` with every fault found, one a
     line: a missing or broken file, duplicate ids, a volume above a pool, an ability without items.
@@ -108,9 +110,11 @@ def _corpus_fault(path: Path) -> str | None:
 def _read_everything(study: Study) -> dict[str, Any]:
     grid, faults = Grid(study), []
     sizes: dict[str, int] = {}
-    judging: dict[str, str] = {}
+    asking: dict[str, Any] = {}
     reviewed: dict[str, str] = {}
+    read_pools: dict[str, list[Item]] = {}
     unchecked = []
+    seeding = {study.sources[source].items.seeds for source in written_sources(study)}
 
     def read(reader, default):
         try:
@@ -124,17 +128,33 @@ def _read_everything(study: Study) -> dict[str, Any]:
             found = map(_corpus_fault, model.initialise.corpus)
             faults += [f"models.{name}.initialise.corpus: {fault}" for fault in found if fault]
     for source, settings in study.sources.items():
+        if isinstance(settings.items, SyntheticItems):  # not written yet, or not again
+            sizes |= {f"sources.{source}/{ability}": share(grid, source) for ability in grid.pools(source)}
+            continue
         if _remote(settings.items):
             unchecked.append(f"sources.{source}")
             continue
         for ability in grid.pools(source):
             left_out: Counter[str] = Counter()
-            found = read(lambda s=source, a=ability, out=left_out: sum(1 for _ in pool_items(study, s, a, out)), 0)
+            kept = read_pools.setdefault(f"{source}/{ability}", []) if source in seeding else None
+
+            def count(source=source, ability=ability, left_out=left_out, kept=kept) -> int:
+                number = 0
+                for item in pool_items(study, source, ability, left_out):
+                    number += 1
+                    if kept is not None:
+                        kept.append(item)
+                return number
+
+            found = read(count, 0)
             sizes[f"sources.{source}/{ability}"] = found
             if settings.reviewed and found:
                 reasons = {reason: left_out[reason] for reason in NOT_KEPT if left_out[reason]}
                 why = "".join(f", {number:,} {reason}" for reason, number in reasons.items())
                 reviewed[f"sources.{source}/{ability}"] = f"of {found + sum(reasons.values()):,} offered{why}"
+    if not faults:
+        asking |= _teachers(study, read_pools)
+    read_pools.clear()
     for suite, settings in study.suites.items():
         if _remote(settings.items):
             unchecked.append(f"suites.{suite}")
@@ -142,10 +162,11 @@ def _read_everything(study: Study) -> dict[str, Any]:
         items = read(lambda s=suite: suite_items(study, s), [])
         sizes |= {f"suites.{suite}/{a}": n for a, n in Counter(item.ability for item in items).items()}
         if study.judge and items and settings.judged:
-            from growthpace.judging.foresight import told
+            from growthpace.endpoint.foreseen import row_of
+            from growthpace.judging.foresight import foreseen
 
             try:
-                judging[f"suites.{suite}"] = told(study, suite, items)
+                asking[f"suites.{suite}"] = row_of("judge", *foreseen(study, suite, items))
             except InputError as error:
                 faults.append(f"suites.{suite}: {error}")
     if not faults:
@@ -158,7 +179,23 @@ def _read_everything(study: Study) -> dict[str, Any]:
                 faults.append(str(error))
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
-    return {"items": sizes, "unchecked": unchecked, "reviewed": reviewed, "judging": judging}
+    return {"items": sizes, "unchecked": unchecked, "reviewed": reviewed, "asking": asking}
+
+
+def _teachers(study: Study, pools: dict[str, list[Item]]) -> dict[str, Any]:
+    """What each teacher costs whose seeds have been read, by source. pools: by `source/ability`."""
+    found = {}
+    for source in written_sources(study):
+        from growthpace.endpoint.foreseen import row_of
+        from growthpace.synthesis.foresight import foreseen
+
+        seeds = study.sources[source].items.seeds
+        own = {key.split("/", 1)[1]: items for key, items in pools.items() if key.split("/", 1)[0] == seeds}
+        if own and not study.sources[source].labelled:
+            own = {GENERAL: [item for items in own.values() for item in items]}
+        if own:
+            found[f"sources.{source}"] = row_of("teacher", *foreseen(study, source, own))
+    return found
 
 
 def _remote(items: Any) -> bool:

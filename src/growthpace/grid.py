@@ -21,6 +21,7 @@ from growthpace.study import (
     MicroworldItems,
     PublicItems,
     Study,
+    SyntheticItems,
 )
 from growthpace.versions import VERSIONS
 
@@ -181,9 +182,11 @@ class Grid:
 
     def pool_settings(self, source: str) -> dict[str, Any]:
         """Settings that a source's pools depend on, besides the files they are read from."""
-        settings = self.study.sources[source]
-        reviewed = {"reviewed": True} if settings.reviewed else {}  # where the decisions lie does not matter
-        return {"code_version": VERSIONS["pool"], **self._items(settings.items), **reviewed}
+        source_settings = self.study.sources[source]
+        items = source_settings.items
+        own = {"items_importer": "synthetic"} if isinstance(items, SyntheticItems) else self._items(items)
+        reviewed = {"reviewed": True} if source_settings.reviewed else {}  # where the decisions lie does not matter
+        return {"code_version": VERSIONS["pool"], **own, **reviewed}
 
     def suite_settings(self, suite: str) -> dict[str, Any]:
         """Settings that a suite's items depend on."""
@@ -352,6 +355,10 @@ class Paths:
     def pool(self, source: str, ability: str) -> Path:
         return self.root / "data" / "pools" / source / f"{ability}.parquet"
 
+    def synthetic(self, source: str) -> Path:
+        """Items that a teacher wrote, as JSON lines; beside it what was dropped, as `.json` and `.md`."""
+        return self.root / "data" / "synthetic" / f"{source}.jsonl"
+
     def suite(self, suite: str) -> Path:
         return self.root / "data" / "suites" / f"{suite}.parquet"
 
@@ -396,6 +403,10 @@ class Paths:
     def asked(self) -> Path:
         """Folder of all answers that endpoints were paid for (`growthpace.endpoint.cache`)."""
         return self.root / "asked"
+
+    def asked_teacher(self, source: str) -> Path:
+        """Folder of the answers of a source's teacher."""
+        return self.asked / "teachers" / source
 
     def selected(self, run: Run) -> Path:
         return self.root / "selected" / run.model / run.dataset / f"seed-{run.seed}.json"

@@ -6,6 +6,7 @@ their files.
 """
 
 VERSIONS = {
+    "synthesise": 1,
     "pool": 1,
     "suite": 1,
     "audit": 1,

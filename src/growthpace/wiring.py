@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,12 @@ from growthpace.cut_off import settle_cut_off_trainings
 from growthpace.data.importers import local_files, source_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
+from growthpace.gone import Lost, Move
 from growthpace.grid import SELECTED, Grid, Paths, Run
 from growthpace.models.base import fetched_path, made_from
 from growthpace.needs import Needs
 from growthpace.study import UNTUNED, Study, load_study
+from growthpace.synthesis.settings import synthesis_settings, written_sources
 from growthpace.versions import VERSIONS
 
 FIGURES = ("abilities", "overall", "pace", "sizes")
@@ -32,32 +33,6 @@ FIGURES = ("abilities", "overall", "pace", "sizes")
 
 PLAN = "GROWTHPACE_PLAN"
 """Environment variable that is set while `growthpace plan` asks Snakemake what it would do."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """Answers at `selected` that are of an epoch that is no longer the chosen one."""
-
-    run: Run
-    suite: str
-    answered: int
-    """The epoch that they are of."""
-    chosen: int
-    answers: Path
-    aside: Path
-    """Where they belong now."""
-    kept: Path
-    """Where answers of the chosen epoch may have been set aside before."""
-
-
-@dataclass(frozen=True)
-class Lost:
-    """An epoch whose weights are gone while a missing prediction needs them."""
-
-    run: Run
-    suite: str
-    epoch: int
-    marker: Path
 
 
 def open_plan(workflow) -> Plan:
@@ -166,7 +141,23 @@ class Plan:
 
     def source_files(self, source: str, ability: str) -> list[str]:
         """Local files that a pool is read from."""
+        if source in self.written_sources:
+            return _strings([self.paths.synthetic(source), *source_files(self.study.sources[source], ability)])
         return _there(source_files(self.study.sources[source], ability))
+
+    @property
+    def written_sources(self) -> list[str]:
+        """Sources that a teacher writes."""
+        return written_sources(self.study)
+
+    def seed_pools(self, source: str) -> list[str]:
+        """Pools that a teacher's examples come from."""
+        seeds = self.study.sources[source].items.seeds
+        return _strings(self.paths.pool(seeds, ability) for ability in self.grid.pools(seeds))
+
+    def synthesis_settings(self, source: str) -> dict[str, Any]:
+        """What a teacher's items depend on, besides their seeds."""
+        return synthesis_settings(self.grid, source)
 
     def suite_files(self, suite: str) -> list[str]:
         """Local files that a suite is read from."""

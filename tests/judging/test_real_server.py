@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,15 @@ PREDICTIONS = [said(f"item-{n}", f"w{n + 2}") for n in range(3)]
 VERDICT = scored(4).replace(" ", "")
 
 
-def save_judge(folder: Path) -> Path:
-    """A model whose answer to every prompt is one token, which is a verdict.
+def save_judge(folder: Path, said: str = VERDICT) -> Path:
+    """A model whose answer to every prompt is one token, which is a verdict, or another text without spaces.
 
     Its layers add nothing, embeddings are unit vectors, and its head follows `<assistant>` with the verdict and that
     with the end.
     """
     tokenizer = make_tokenizer(chat_template=CHAT_TEMPLATE)
-    tokenizer.add_tokens([VERDICT])
-    names = ("<assistant>", VERDICT, "<eos>")
+    tokenizer.add_tokens([said])
+    names = ("<assistant>", said, "<eos>")
     assistant, verdict, end = tokenizer.convert_tokens_to_ids(list(names))
     model = make_model(tokenizer, hidden_size=64, max_position_embeddings=2048)
     with torch.no_grad():
@@ -67,16 +68,14 @@ def save_random(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The URL of the server and the folders of its two models."""
-    folder = tmp_path_factory.mktemp("served")
-    judge, other = save_judge(folder / "judge"), save_random(folder / "random")
+@contextmanager
+def serving(log_path: Path):
+    """`transformers serve` on a free port; gives its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [Path(sys.executable).parent / "transformers", "serve", "--device", "cpu", "--host", "127.0.0.1"]
-    with open(folder / "log", "wb") as log:
+    with open(log_path, "wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port)], stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1"}
         )
@@ -87,13 +86,22 @@ def server(tmp_path_factory):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
                 break
             except (OSError, urllib.error.URLError):
-                assert process.poll() is None, (folder / "log").read_text()[-2000:]
-                assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
+                assert process.poll() is None, log_path.read_text()[-2000:]
+                assert time.monotonic() < deadline, log_path.read_text()[-2000:]
                 time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1", judge, other
+        yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The URL of the server and the folders of its two models."""
+    folder = tmp_path_factory.mktemp("served")
+    judge, other = save_judge(folder / "judge"), save_random(folder / "random")
+    with serving(folder / "log") as url:
+        yield url, judge, other
 
 
 @pytest.fixture(autouse=True)

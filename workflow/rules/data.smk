@@ -1,6 +1,30 @@
 # Items of sources and suites in one form, their audit, and the nested datasets.
 
 
+# A teacher's items: a local rule, as it needs a network. The key is in the environment alone. Paid answers lie in
+# asked/, which is no declared output: Snakemake never deletes them.
+rule synthesise:
+    input:
+        lambda wc: plan.seed_pools(wc.source),
+    output:
+        f"{ROOT}/data/synthetic/{{source}}.jsonl",
+        f"{ROOT}/data/synthetic/{{source}}.json",
+        f"{ROOT}/data/synthetic/{{source}}.md",
+    log:
+        f"{ROOT}/logs/synthesise/{{source}}.log",
+    wildcard_constraints:
+        source=plan.names(plan.written_sources),
+    conda:
+        "../../envs/synthesise.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        **plan.params("source", plan.synthesis_settings, plan.written_sources),
+    shell:
+        f"python -m growthpace synthesise {CONFIG} {{wildcards.source}} --yes 2>&1 | tee {{log}}"
+
+
 rule pool:
     input:
         lambda wc: plan.source_files(wc.source, wc.ability),

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from growthpace.cli.base import USERS, AsJson, Config, Cores, RunName, Yes, app, epoch_of, live_jobs, opened, report
+from growthpace.errors import InputError
 
 
 @app.command(rich_help_panel=USERS)
 def check(config: Config):
     """Validate a study: its config and all of its data that is on this machine."""
     from growthpace.checks import check_study
+    from growthpace.endpoint.foreseen import told
     from growthpace.grid import Grid
 
     study, _ = opened(config)
@@ -24,8 +26,8 @@ def check(config: Config):
         report(f"{key}: {number:,} items{more}")
     for key in found["unchecked"]:
         report(f"{key}: on the hub, checked when it is fetched")
-    for key, cost in found["judging"].items():
-        report(f"{key}: {cost}")
+    for key, cost in found["asking"].items():
+        report(f"{key}: {told(cost)}")
     grid = Grid(study)
     report(f"{config}: fine; {len(grid.runs)} runs, {sum(len(grid.evaluations(r)) for r in grid.runs)} evaluations")
 
@@ -63,6 +65,28 @@ def import_(
     from rich.console import Console
 
     shown(found, Console(highlight=False, emoji=False))
+
+
+@app.command(rich_help_panel=USERS)
+def synthesise(
+    config: Config,
+    source: str,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="say what it would cost, and ask nothing")] = False,
+    yes: Yes = False,
+):
+    """Have a teacher write the items of a source, within its limits; says first what that costs."""
+    from growthpace.cluster.cancel import agreed
+    from growthpace.grid import Grid
+    from growthpace.synthesis.settings import written_sources
+
+    study, paths = opened(config)
+    Grid(study).require(source=source)
+    if source not in (written := written_sources(study)):
+        known = ", ".join(written) or "none, no source has importer: synthetic"
+        raise InputError(f"sources.{source}.items.importer: its items are not written by a teacher (allowed: {known})")
+    from growthpace.synthesis.stage import synthesise as write
+
+    write(study, source, paths, report, lambda: yes or agreed("Ask?", "--yes asks at once"), dry_run)
 
 
 @app.command(rich_help_panel=USERS)

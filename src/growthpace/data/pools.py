@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.data.datasets import counts, first_ids
-from growthpace.data.importers import read_items_of
+from growthpace.data.importers import read_items_of, synthetic
 from growthpace.data.items import (
     Item,
     check_unique,
@@ -23,14 +23,17 @@ from growthpace.data.reviewed import NOT_KEPT, decision_file, kept_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
-from growthpace.study import GENERAL, Study
+from growthpace.study import GENERAL, Study, SyntheticItems
 
 
-def pool_items(study: Study, source: str, ability: str, left_out: Counter[str] | None = None) -> Iterator[Item]:
+def pool_items(
+    study: Study, source: str, ability: str, left_out: Counter[str] | None = None, paths: Paths | None = None
+) -> Iterator[Item]:
     """Items of a source's pool for an ability, checked, one by one: what it offers or, where the pool demands reviewed
-    items, what was kept of it. `left_out` counts what was not, and what `offered_items` leaves out, by the reason."""
+    items, what was kept of it. `left_out` counts what was not, and what `offered_items` leaves out, by the reason;
+    paths: as there."""
     left_out = Counter() if left_out is None else left_out
-    offered, reviewed = offered_items(study, source, ability, left_out), study.sources[source].reviewed
+    offered, reviewed = offered_items(study, source, ability, left_out, paths), study.sources[source].reviewed
     if reviewed is None:
         yield from offered
         return
@@ -46,10 +49,19 @@ def pool_items(study: Study, source: str, ability: str, left_out: Counter[str] |
         )
 
 
-def offered_items(study: Study, source: str, ability: str, left_out: Counter[str] | None = None) -> Iterator[Item]:
+def offered_items(
+    study: Study, source: str, ability: str, left_out: Counter[str] | None = None, paths: Paths | None = None
+) -> Iterator[Item]:
     """Items that a source offers for an ability (`general` for a source that is not labelled), checked, one by one.
-    `left_out` counts the rows that a rule leaves out, by the reason."""
+    `left_out` counts the rows that a rule leaves out, by the reason; paths: where a teacher's items lie, of a source
+    that one writes."""
     settings = study.sources[source]
+    if isinstance(settings.items, SyntheticItems):
+        path = (paths or Paths(study)).synthetic(source)
+        if not path.exists():
+            raise InputError(f"{path}: no such file; `growthpace synthesise CONFIG {source}` has its items written")
+        yield from check_unique(synthetic.read(path, path.name, ability), f"sources.{source}, {ability}")
+        return
     wanted = [ability] if settings.labelled else None
 
     def read(left_out: Counter[str] | None) -> Iterator[Item]:
@@ -104,7 +116,7 @@ def make_pool(study: Study, source: str, ability: str, paths: Paths) -> int:
     left_out = metadata["left_out"] = Counter()
 
     def items() -> Iterator[Item]:
-        yield from pool_items(study, source, ability, left_out)
+        yield from pool_items(study, source, ability, left_out, paths)
         if not left_out:
             del metadata["left_out"]
 

@@ -15,7 +15,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ class Cache:
         path = self.path(request.identity(self.settings.base_url, attempt))
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            answer = Answer(**content["answer"])
-            sound = content["body"] == request.body and content["checksum"] == fingerprint(asdict(answer))
+            answer = Answer(**content["answer"], date=content.get("date", ""))
+            sound = content["body"] == request.body and content["checksum"] == fingerprint(answer.content)
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):  # also text that is not UTF-8
@@ -58,8 +57,9 @@ class Cache:
             "body": request.body,
             "repeat": request.repeat,
             "attempt": attempt,
-            "answer": asdict(answer),
-            "checksum": fingerprint(asdict(answer)),
+            "answer": answer.content,
+            "checksum": fingerprint(answer.content),
+            "date": answer.date,
         }
         with _unshared(self.path(identity)) as path:
             write_text(path, canonical(content) + "\n")

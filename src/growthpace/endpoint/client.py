@@ -47,7 +47,7 @@ class Progress:
         self.tries = 0
         """Answers and errors."""
         self.spent = Spent()
-        self.model = ""
+        self.model = self.date = ""
         self.trouble = Trouble("not asked", True)
         self.result: Result | None = None
 
@@ -59,9 +59,9 @@ class Progress:
         missing = "" if value is not None else self.trouble.reason
         attempt = self.attempt if value is not None else max(1, self.attempt - 1)
         identity = self.request.identity(settings.base_url, attempt)
-        spent, detail = self.spent, "" if value is not None else self.trouble.detail
+        detail, date, spent = "" if value is not None else self.trouble.detail, self.date, self.spent
         self.result = Result(
-            value, missing, self.tries, identity, self.model, spent.prompt_tokens, spent.answer_tokens, detail
+            value, missing, self.tries, identity, self.model, spent.prompt_tokens, spent.answer_tokens, detail, date
         )
 
 
@@ -95,6 +95,11 @@ class Client:
             likely = self.settings.cost(prompts, min(answers, most.answer_tokens))
         known = len({self._key(request) for request in requests}) - len(waiting)
         return Estimate(len(waiting), known, most, likely, ledger.refresh(), self.settings.priced)
+
+    def known(self, requests: Sequence[Request], check: Check = as_text) -> list[Result | None]:
+        """What the cache knows, without asking; None for a request that is still to be settled."""
+        progress = self._replayed(requests, check)
+        return [progress[self._key(request)].result for request in requests]
 
     def refuse_beyond_limits(self, estimate: Estimate) -> None:
         """Raises `InputError` where what is likely to be spent would pass a limit."""
@@ -165,17 +170,17 @@ class Client:
         """Settles a request by an answer, or counts a further attempt where the answer is none."""
         one.tries += 1
         one.spent += Spent(answer.prompt_tokens, answer.answer_tokens)
-        one.model = answer.model
-        value, trouble = None, None
+        one.model, one.date = answer.model, answer.date
+        value, trouble, again = None, None, self.settings.again
         if answer.refusal or answer.finish == "content_filter":
-            trouble = Trouble(failures.REFUSED, True, detail=answer.refusal[:300])
+            trouble = Trouble(failures.REFUSED, again, detail=answer.refusal[:300])
         elif answer.finish == "length":
-            trouble = Trouble(failures.CUT_OFF, True, detail=f"after {answer.answer_tokens} tokens")
+            trouble = Trouble(failures.CUT_OFF, again, detail=f"after {answer.answer_tokens} tokens")
         else:
             try:
                 value = check(one.request, answer.text)
             except Malformed as error:
-                trouble = Trouble(failures.MALFORMED, True, detail=str(error)[:300])
+                trouble = Trouble(failures.MALFORMED, again, detail=str(error)[:300])
         if trouble is None:
             one.finish(value, self.settings)
             return

@@ -6,6 +6,7 @@ import email.utils
 import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from growthpace.endpoint.requests import Answer, Request
@@ -106,4 +107,5 @@ def read_answer(text: str, request: Request) -> Answer:
         prompt_tokens=counts[0],
         answer_tokens=counts[1],
         counted=counted,
+        date=datetime.now(UTC).date().isoformat(),
     )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 BYTES_PER_TOKEN = 3
@@ -67,6 +67,13 @@ class Answer:
     answer_tokens: int
     counted: bool
     """Whether the endpoint counted the tokens; else they are estimated from above."""
+    date: str = field(default="", compare=False)
+    """Day on which it came (UTC), `YYYY-MM-DD`; empty where an older version kept it."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All but the date, as it is kept and summed."""
+        return {key: value for key, value in asdict(self).items() if key != "date"}
 
 
 class Malformed(ValueError):  # noqa: N818 (what an answer is, no failure of the program)
@@ -97,6 +104,8 @@ class Result:
     answer_tokens: int
     detail: str = ""
     """More about why it is missing."""
+    date: str = field(default="", compare=False)
+    """Day of the last answer, see `Answer`."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +182,8 @@ class Settings:
     """Money for a million tokens sent."""
     answer_price: float | None = None
     """Money for a million tokens received."""
+    again: bool = True
+    """Whether a request is repeated whose answer refuses, is cut off or malformed; else it is missing at once."""
     batch: bool = False
     """Ask through the Batch API."""
     backoff: float = 1.0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from growthpace.data.items import Item
+from growthpace.endpoint.foreseen import money_of, row_of
+from growthpace.endpoint.foreseen import told as in_words
 from growthpace.endpoint.requests import BYTES_PER_TOKEN, Spent
 from growthpace.evaluation.predictions import Prediction
 from growthpace.grid import Grid
@@ -29,16 +30,13 @@ def foreseen(study: Study, suite: str, items: Sequence[Item]) -> tuple[int, Spen
     answer = sum(request.most_answer_tokens for request in requests)
     runs = [*grid.untuned_runs, *grid.runs]
     times = sum(name == suite for run in runs for name, _ in grid.evaluations(run))
-    prices = judge.prices
-    money = (prompt * prices.prompt + answer * prices.answer) / 1e6 if prices else math.nan
+    money = money_of(judge.prices, prompt, answer)
     return times * len(requests), Spent(times * prompt, times * answer, times * money)
 
 
 def told(study: Study, suite: str, items: Sequence[Item]) -> str:
     """`foreseen` in words."""
-    requests, most = foreseen(study, suite, items)
-    money = "" if math.isnan(most.money) else f", cost {most.money:,.2f}"
-    return f"{requests:,} requests to the judge, at most {most.prompt_tokens:,} + {most.answer_tokens:,} tokens{money}"
+    return in_words(row_of("judge", *foreseen(study, suite, items)))
 
 
 def _answer(item: Item, text: str) -> Prediction:

@@ -6,14 +6,14 @@ job that is killed, or run again after a change of something else, pays for noth
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from growthpace.data.items import read_items
 from growthpace.endpoint.client import Client
-from growthpace.endpoint.requests import Result, Settings
+from growthpace.endpoint.opening import endpoint_settings, limits_told
+from growthpace.endpoint.requests import Result
 from growthpace.errors import InputError
 from growthpace.evaluation.judgements import Verdict, read_judgements, write_judgements
 from growthpace.evaluation.predictions import read_predictions
@@ -24,36 +24,6 @@ from growthpace.judging.prompts import read_verdict, squeezed, verdict_model
 from growthpace.judging.report import lines, summary
 from growthpace.study import Judge, Study
 from growthpace.versions import VERSIONS
-
-NO_KEY = "none"
-"""Sent to an endpoint without keys."""
-
-
-def endpoint_settings(judge: Judge) -> Settings:
-    """How the judge's endpoint is asked. `InputError` where the environment does not hold the key."""
-    key = NO_KEY if judge.key_variable is None else os.environ.get(judge.key_variable, "").strip()
-    if not key:
-        raise InputError(
-            f"the environment variable {judge.key_variable} is not set: it holds the key of {judge.base_url} "
-            "(judge.key_variable names another, or null for an endpoint without keys)"
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise InputError(
-            f"the environment variable {judge.key_variable} holds no key (spaces, or letters beyond ASCII)"
-        )
-    return Settings(
-        base_url=judge.base_url,
-        key=key,
-        concurrency=judge.concurrency,
-        timeout=judge.timeout,
-        retries=judge.retries,
-        requests_per_minute=judge.limits.requests_per_minute,
-        most_tokens=judge.limits.tokens,
-        most_money=judge.limits.money,
-        prompt_price=judge.prices.prompt if judge.prices else None,
-        answer_price=judge.prices.answer if judge.prices else None,
-        batch=judge.batch,
-    )
 
 
 def judge_suite(
@@ -93,14 +63,14 @@ def judge_suite(
 
 def _verdicts(judge: Judge, asked: list[Question], folder: Path, named: str, report) -> list[Verdict]:
     shape = verdict_model(judge)
-    client = Client(endpoint_settings(judge), folder)
+    client = Client(endpoint_settings(judge, "judge"), folder)
     requests = [question.request for question in asked]
 
     def check(request, text):
         return read_verdict(shape, text)
 
     estimate = client.estimate(requests, check)
-    report(f"judge {named}: {estimate}{_limits(judge)}")
+    report(f"judge {named}: {estimate}{limits_told(judge)}")
     client.refuse_beyond_limits(estimate)
     step = max(1, len(requests) // 10)
 
@@ -116,11 +86,6 @@ def _verdicts(judge: Judge, asked: list[Question], folder: Path, named: str, rep
             "see whether the endpoint works and run it again"
         )
     return [_verdict(judge, question, result) for question, result in zip(asked, results, strict=True)]
-
-
-def _limits(judge: Judge) -> str:
-    known = judge.limits.model_dump(exclude_none=True)
-    return f"; limits: {', '.join(f'{name} {value:,}' for name, value in known.items())}" if known else ""
 
 
 def _verdict(judge: Judge, question: Question, result: Result) -> Verdict:

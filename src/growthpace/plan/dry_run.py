@@ -22,7 +22,7 @@ from growthpace.grid import Run
 PLAN = "GROWTHPACE_PLAN"
 
 STAGES = {
-    "data": ("pool", "suite", "audit", "dataset"),
+    "data": ("synthesise", "pool", "suite", "audit", "dataset"),
     "base models": ("fetch_model", "base_model"),
     "training": ("spec_run", "train"),
     "prediction": ("spec_predict", "predict"),

@@ -122,7 +122,8 @@ _VERBS = {
     "spec_run": "the run's settings", "spec_predict": "the suite's settings", "spec_grade": "the scorers' versions",
     "spec_judge": "the judge's settings", "judge": "judging",
     "base_model": "the base model", "train": "training", "predict": "prediction", "grade": "grading",
-    "select": "choice of an epoch", "pool": "the pool", "suite": "the suite's items", "dataset": "the dataset",
+    "select": "choice of an epoch",
+    "synthesise": "the teacher's items", "pool": "the pool", "suite": "the suite's items", "dataset": "the dataset",
 }  # fmt: skip
 
 

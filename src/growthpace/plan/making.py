@@ -11,6 +11,7 @@ from typing import Any
 from growthpace.cluster.site import load_site, site_path
 from growthpace.errors import InputError
 from growthpace.grid import SELECTED, Run
+from growthpace.plan.asking import asking
 from growthpace.plan.dry_run import STAGES, Job, planned_jobs
 from growthpace.plan.progress import Progress, States
 from growthpace.plan.reasons import Reasons
@@ -37,6 +38,7 @@ class Planned:
         self.site = load_site() if site_path().exists() else None
         self.costs = costs or Costs(self.study, self.paths, self.site)
         self.states = States(self.grid, self.paths)
+        self.checked: dict[str, Any] = {"asking": {}}
         self.faults = self._faults()
         self.runs = {str(run): run for run in self.wiring.runs.values()}
 
@@ -57,7 +59,7 @@ class Planned:
         from growthpace.checks import check_study  # imports pyarrow: not beside Snakemake's dry run
 
         try:
-            check_study(self.study, self.paths)
+            self.checked = check_study(self.study, self.paths)
         except InputError as error:
             return str(error).splitlines()
         return []
@@ -239,7 +241,7 @@ class Planned:
         """Number of all jobs of the study, done or not, by stage and model."""
         runs = list(self.wiring.runs.values())
         datasets = {(run.dataset, run.seed) for run in self.grid.runs}
-        pools, suites = len(self.wiring.pools()), len(self.study.suites)
+        pools, suites = len(self.wiring.pools()) + len(self.wiring.written_sources), len(self.study.suites)
         found = Counter({("data", None): pools + suites + len(datasets) + 1})  # and the audit
         for model in dict.fromkeys(run.model for run in runs):
             found["base models", model] = 2 if model in self.wiring.hub_models() else 1
@@ -310,6 +312,7 @@ class Planned:
                 "wall_hours_at_least": _rounded(max((cost["gpu_hours"] or 0) / at_once, chain)) if known else None,
                 "peak_disk_gb": None if disk is None else _rounded(disk),
             },
+            "asking": asking(self),
             "faults": self.faults,
             "stages": self.stages(),
             "cells": cells,

@@ -136,6 +136,10 @@ def _names(study: Study, job: Job) -> dict[str, str]:
     found: dict[str, str] = {}
     if job.rule == "base_model":
         _walk(found, "", f"models.{wildcards['model']}", study.models[wildcards["model"]].model_dump())
+    elif job.rule == "synthesise":
+        key, items = f"sources.{wildcards['source']}.items", study.sources[wildcards["source"]].items
+        found = {name: f"{key}.{name}" for name in type(items).model_fields}
+        return found | {f"teacher_{name}": f"{key}.teacher.{name}" for name in type(items.teacher).model_fields}
     elif job.rule in ("pool", "suite"):
         kind, one = ("sources", "source") if job.rule == "pool" else ("suites", "suite")
         section = getattr(study, kind)[wildcards[one]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from growthpace.plan.asking import asking_lines
 from growthpace.plan.making import CELL_STATES
 from growthpace.plan.reasons import MISSING
 
@@ -113,6 +114,7 @@ def total_lines(plan: Content) -> list[str]:
         )
     disk = totals["peak_disk_gb"]
     lines.append("disk: " + ("unknown" if disk is None else f"at most {_gigabytes(disk)} at once"))
+    lines += asking_lines(plan.get("asking", []))
     if plan["site"] is None:
         lines.append("no site file says what GPUs there are, so none are counted")
     return lines

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from growthpace.config_file import described, located, read_yaml
 from growthpace.errors import InputError
 from growthpace.study.basics import GENERAL, UNTUNED, Abilities, Count, Name, Strict, distinct
+from growthpace.study.endpoint import Endpoint, Limits, Prices
 from growthpace.study.evaluation import Analysis, Figures, Palette, Selection, Suite
 from growthpace.study.faults import faults_between_sections, faults_of_folders
 from growthpace.study.items import (
@@ -35,9 +36,10 @@ from growthpace.study.items import (
     PublicName,
     PublicSet,
 )
-from growthpace.study.judge import Judge, Limits, Prices
+from growthpace.study.judge import Judge
 from growthpace.study.models import Initialise, Lora, Model, Pretraining
 from growthpace.study.sources import Mix, Source
+from growthpace.study.synthetic import SyntheticItems, Teacher
 from growthpace.study.training import Training
 
 
@@ -130,6 +132,7 @@ __all__ = [
     "BenchmarkItems",
     "ChatItems",
     "DoitItems",
+    "Endpoint",
     "Figures",
     "Files",
     "HubDatasetItems",
@@ -152,6 +155,8 @@ __all__ = [
     "Source",
     "Study",
     "Suite",
+    "SyntheticItems",
+    "Teacher",
     "Training",
     "load_study",
 ]

@@ -84,6 +84,10 @@ def _source(study: Study, name: str, source: Source) -> Iterator[str]:
     key = f"sources.{name}"
     yield from _unknown(f"{key}.models", source.models, study.models, "model")
     yield from _items(f"{key}.items", source.items, study.abilities if source.labelled else None)
+    if source.items.importer == "synthetic":
+        from growthpace.study.synthetic_faults import synthetic_faults
+
+        yield from synthetic_faults(study, name, source)
     if source.items.importer == "benchmark":
         yield f"{key}.items.importer: benchmark, but its items are there to test with (allowed: a suite)"
     if source.items.importer == "public" and source.items.split != "train":
@@ -160,6 +164,8 @@ def _suites(study: Study) -> Iterator[str]:
     for name, suite in study.suites.items():
         key = f"suites.{name}"
         yield from _items(f"{key}.items", suite.items, suite.measured(study.abilities))
+        if suite.items.importer == "synthetic":
+            yield f"{key}.items.importer: synthetic, but a teacher's items are there to train on (allowed: a source)"
         if suite.items.importer == "benchmark" and suite.abilities is not None:
             yield from _benchmark_abilities(key, suite)
         if suite.items.importer == "microworld" and suite.items.kind in FOR_TRAINING.values():
@@ -249,7 +255,7 @@ def _items(key: str, items: Any, abilities: list[str] | None) -> Iterator[str]:
             if ability not in items.sets:
                 yield f"{key}.sets: no set for the ability {ability!r}"
         yield from _unknown(f"{key}.sets", items.sets, wanted, "ability")
-    if items.importer in ("hub_dataset", "benchmark", "public", "microworld"):
+    if items.importer in ("hub_dataset", "benchmark", "public", "microworld", "synthetic"):
         return
     if isinstance(items.files, dict):
         if abilities is None:

@@ -1,4 +1,4 @@
-"""Where items come from: files, datasets of the hub, benchmarks, the microworld."""
+"""Where items come from: files, datasets of the hub, benchmarks, the microworld, a teacher (`synthetic`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from growthpace.study.basics import Ability, Count, FileNames, LocalPath, Share, Strict, distinct, exactly_one
+from growthpace.study.synthetic import SyntheticItems
 
 
 class Files(Strict):
@@ -216,7 +217,14 @@ class PublicItems(Strict):
 
 
 Items = Annotated[
-    DoitItems | AlpacaItems | ChatItems | HubDatasetItems | BenchmarkItems | PublicItems | MicroworldItems,
+    DoitItems
+    | AlpacaItems
+    | ChatItems
+    | HubDatasetItems
+    | BenchmarkItems
+    | PublicItems
+    | MicroworldItems
+    | SyntheticItems,
     Field(discriminator="importer"),
 ]
 
