@@ -38,7 +38,7 @@ def read(split, sets, left_out=None, **more):
 # --- splits ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(rows=ROWS, shares=SHARES)
 def test_splits_are_disjoint_whole_and_the_same_on_repetition(rows, shares, tmp_path_factory):
     folder = tmp_path_factory.mktemp("folio")
@@ -55,6 +55,7 @@ def test_splits_are_disjoint_whole_and_the_same_on_repetition(rows, shares, tmp_
         assert (folder / "once.parquet").read_bytes() == (folder / "again.parquet").read_bytes()
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(min_size=1), min_size=1, max_size=20, unique=True), shares=SHARES)
 def test_a_larger_share_of_valid_moves_no_test_item_and_spaces_no_item(texts, shares):
     for text in texts:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from growthpace.data.importers import json_stream
@@ -20,6 +20,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values=st.lists(VALUES), piece=st.integers(1, 40), indent=st.sampled_from([None, 1]), escape=st.booleans())
 def test_pieces_make_the_whole(values, piece, indent, escape):
     text = json.dumps(values, indent=indent, ensure_ascii=escape)
@@ -34,6 +35,7 @@ def test_pieces_make_the_whole(values, piece, indent, escape):
             assert text.splitlines()[line - 1].strip() in ("{", "[")
 
 
+@settings(deadline=None)
 @given(values=st.dictionaries(st.text(), VALUES), piece=st.integers(1, 40))
 def test_members_of_an_object(values, piece):
     try:
@@ -44,6 +46,7 @@ def test_members_of_an_object(values, piece):
     assert [(key, value) for _, key, value in found] == list(values.items())
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=3), max_size=3000))
 def test_seen_counts_as_a_counter_does(texts):
     seen, known = Seen(), Counter()

@@ -228,5 +228,5 @@ def test_the_docs_name_every_usual_dataset():
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     found = {line.split("`")[1]: line for line in rows}
     for name, benchmark in BENCHMARKS.items():
-        expected = f"`{benchmark.HUB.name}`" if benchmark.HUB else "folder only"
+        expected = f"`{benchmark.HUB.name}`" if benchmark.HUB else "its release"
         assert expected in found[name], json.dumps(found[name])

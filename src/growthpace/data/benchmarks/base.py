@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from growthpace.data.benchmarks.hub import Hub
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_END = "\x1fend"
 
 
 class Benchmark(Protocol):
@@ -160,10 +162,13 @@ class Shelf:
         more: columns that may follow, None for any. Every row has all columns, as texts.
         """
         path = self.path(name)
-        reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+        # A mark behind the text: it is a row of its own, unless a quotation mark before it was never closed.
+        reader = csv.reader(chain(io.StringIO(_text(path), newline=""), [_END]))
         found, names, line = [], list(columns), 1
         try:
             for row in reader:
+                if row == [_END]:
+                    break
                 record, line = Record({}, path, self._released(name), line), reader.line_num + 1
                 if not row:
                     continue
@@ -176,6 +181,8 @@ class Shelf:
                     raise record.wrong(f"{len(row)} columns (expected {len(names)}: {', '.join(names)})")
                 else:
                     found.append(replace(record, content=dict(zip(names, row, strict=True))))
+            else:
+                raise record.wrong("a quotation mark is not closed (is the file cut off?)")
         except csv.Error as error:
             raise InputError(f"{path}:{line}: malformed csv ({error})") from None
         if not found:
