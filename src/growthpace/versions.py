@@ -8,7 +8,7 @@ their files.
 VERSIONS = {
     "pool": 1,
     "suite": 1,
-    "audit": 1,
+    "audit": 2,
     "dataset": 1,
     "base_model": 1,
     "encoding": 1,

@@ -182,16 +182,19 @@ def write_items(path: str | Path, items: Iterable[Item], metadata: dict[str, Any
 
 def read_items(path: str | Path) -> list[Item]:
     """The items of a Parquet file, in its order. What a file of an older version lacks is an item's default."""
+    return list(iterate_items(path))
+
+
+def iterate_items(path: str | Path, rows: int = 10_000) -> Iterator[Item]:
+    """As `read_items`, with only so many rows in memory at a time."""
     import pyarrow.parquet as pq
 
     texts = ("candidates", "references")
-    return [
-        Item(
-            **{
-                **row,
-                "messages": tuple(Message(**message) for message in row["messages"]),
-                **{name: tuple(row[name]) for name in texts if name in row},
-            }
-        )
-        for row in pq.read_table(path).to_pylist()
-    ]
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(rows):
+            for row in batch.to_pylist():
+                row["messages"] = tuple(Message(**message) for message in row["messages"])
+                for name in texts:
+                    if name in row:
+                        row[name] = tuple(row[name])
+                yield Item(**row)

@@ -9,6 +9,7 @@ from typing import Any
 from growthpace.data.datasets import counts, select
 from growthpace.data.importers import read_items_of
 from growthpace.data.items import Item, check_unique, read_items, write_items
+from growthpace.data.policy import left_out, left_out_fingerprint
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
 from growthpace.grid import Grid, Paths
@@ -79,8 +80,13 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
     """Writes a dataset's items and its id manifest, and returns the manifest."""
     grid = Grid(study)
     sources = grid.datasets[dataset].sources
-    pools = {(s, a): read_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
-    wanted = counts(study, dataset, lambda source, ability: len(pools[source, ability]))
+    left = left_out(study, sources, paths)
+    pools, dropped = {}, Counter()
+    for pool in ((s, a) for s in sources for a in grid.pools(s)):
+        items = read_items(paths.pool(*pool))
+        pools[pool] = [item for item in items if item.id not in left.get(pool, ())]
+        dropped[pool] = len(items) - len(pools[pool])
+    wanted = counts(study, dataset, lambda source, ability: len(pools[source, ability]), dropped)
     items = select(pools, wanted, seed)
     ids = [[source, ability, [i.id for i in select(pools, {(source, ability): n}, seed)]]
            for (source, ability), n in wanted.items()]  # fmt: skip
@@ -93,6 +99,8 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
         "counts": {f"{source}/{ability}": number for (source, ability), number in wanted.items()},
         "ids": [{"source": s, "ability": a, "ids": members} for s, a, members in ids],
     }
+    if study.audit and study.audit.dropped:
+        manifest["left_out"] = left_out_fingerprint(left)
     metadata = _metadata(study, "dataset", grid.dataset_settings(dataset, seed))
     write_items(paths.dataset(dataset, seed), items, {**metadata, "items_sha256": manifest["items_sha256"]})
     write_json(paths.manifest(dataset, seed), manifest)
@@ -101,17 +109,6 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
 
 def _metadata(study: Study, stage: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {"study": study.study, "stage": stage, "settings": settings}
-
-
-def read_pools(study: Study, paths: Paths) -> dict[str, list[Item]]:
-    """All pools by `source/ability`, from their files."""
-    grid = Grid(study)
-    return {f"{s}/{a}": read_items(paths.pool(s, a)) for s in study.sources for a in grid.pools(s)}
-
-
-def read_suites(study: Study, paths: Paths) -> dict[str, list[Item]]:
-    """All suites by name, from their files."""
-    return {suite: read_items(paths.suite(suite)) for suite in study.suites}
 
 
 def local_inputs(study: Study) -> dict[str, list[Path]]:
