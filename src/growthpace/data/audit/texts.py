@@ -103,12 +103,15 @@ def distinct(stream: Stream, bits: int = 64) -> Stream:
 # --- hashing ---------------------------------------------------------------------------------------------------------
 
 _OTHER, _WORD, _CHARACTER = 0, 1, 2
+_LAST = 0x32400
+"""There are no letters and digits behind (Unicode 16)."""
 
 
 @cache
 def _kinds() -> np.ndarray:
     """What each code point is: a token by itself, part of a word, or neither."""
-    kinds = np.fromiter((chr(code).isalnum() for code in range(0x110000)), dtype=np.uint8, count=0x110000)
+    kinds = np.zeros(0x110000, dtype=np.uint8)
+    kinds[:_LAST] = [chr(code).isalnum() for code in range(_LAST)]
     for first, last in _EAST_ASIAN:
         kinds[first : last + 1] *= _CHARACTER
     return kinds
