@@ -10,7 +10,7 @@ UNKNOWN = "und"
 LETTERS = 60
 """Letters of an alphabet that a text needs, since classifiers of language guess on shorter ones; a quarter as many
 characters of Chinese, Japanese or Korean."""
-SURE = 0.99
+SURE = 0.9
 """Probability from which py3langid is believed."""
 LONGEST = 150
 """Characters that are looked at, from the beginning: reading is most of what an audit takes."""

@@ -113,7 +113,7 @@ def _kinds() -> np.ndarray:
     kinds = np.zeros(0x110000, dtype=np.uint8)
     kinds[:_LAST] = [chr(code).isalnum() for code in range(_LAST)]
     for first, last in _EAST_ASIAN:
-        kinds[first : last + 1] *= _CHARACTER
+        kinds[first : last + 1] = _CHARACTER
     return kinds
 
 
