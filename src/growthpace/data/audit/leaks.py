@@ -3,8 +3,8 @@
 Of an evaluated item, the prompt and the prompt with its reference are each looked for in each training item, by two
 measures, and the larger share counts: `ngram_13`, the share of its n-grams of 13 tokens (GPT-3's contamination study,
 arXiv 2005.14165, appendix C), and `ngram_20`, that of its n-grams of 20 characters without space and punctuation, which
-sees through formulas and formatting. N-grams in more than `TEMPLATE` items of one suite are taken for a template (an
-instruction, a shared passage) and not counted. What is too short for an n-gram is compared whole only.
+sees through formulas and formatting. N-grams in more than a twentieth of a suite's items (`template_of`) are taken for a
+template (an instruction, a shared passage) and not counted. What is too short for an n-gram is compared whole only.
 
 The evaluated items are indexed once; training items are looked up as they stream by. Time grows with the amount of text.
 """
@@ -24,8 +24,9 @@ SIZES = (13, 20)
 """Tokens of an n-gram, and characters of one."""
 PARTIAL = 0.5
 """Share of an evaluated item's n-grams in one training item from which on it is a leak."""
-TEMPLATE = 20
-"""N-grams that more items of one suite share are a template, not a content."""
+TEMPLATE, TEMPLATE_SHARE = (20, 100), 0.05
+"""N-grams that more of a suite's items share than this share of them, at least and at most so many, are a template and
+not a content. The upper bound keeps a common phrase from being compared with a large suite's every other item."""
 SAME_PROMPT = 2.0
 """Stands for a share: an equal prompt counts for more than equal n-grams."""
 
@@ -38,6 +39,11 @@ class Leak:
     """Larger of the two shares, `SAME_PROMPT` for an equal prompt."""
     ngram_13: float
     ngram_20: float
+
+
+def template_of(items: int) -> float:
+    """How many items of a suite may share an n-gram that counts."""
+    return min(max(TEMPLATE[0], TEMPLATE_SHARE * items), TEMPLATE[1])
 
 
 class LeakSearch:
@@ -149,7 +155,8 @@ class _Index:
         for number in np.unique(suite):
             here = suite == number
             known, counts = np.unique(grams.hashes[here & (grams.owners % 2 == 1)], return_counts=True)
-            own[here] = ~np.isin(grams.hashes[here], known[counts > TEMPLATE])
+            most = template_of(int((suites == number).sum()))
+            own[here] = ~np.isin(grams.hashes[here], known[counts > most])
         return own
 
     def contained(self, source: str, grams: Stream) -> Iterator[tuple[int, int, float]]:
