@@ -40,7 +40,9 @@ def made_up(count: int, seed: int = 1) -> tuple[Iterator, list, dict[str, set[st
 
     random_words = random.Random(seed)
     syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "en", "ar", "is")]
-    words = sorted({"".join(random_words.choices(syllables, k=random_words.choice((1, 2, 2, 3)))) for _ in range(20_000)})
+    words = sorted(
+        {"".join(random_words.choices(syllables, k=random_words.choice((1, 2, 2, 3)))) for _ in range(20_000)}
+    )
 
     def item(number: int, prefix: str) -> Item:
         made = random.Random(f"{seed} {prefix} {number}")
@@ -132,11 +134,12 @@ def table(found: list[dict]) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("datasketch", "numpy", "py3langid", "pyarrow"))
     load = f"load average {os.getloadavg()[0]:.1f} at the end"
     lines = [
-        "# Audit: speed, memory and recall\n\nWritten by `benchmarks/audit.py`; its docstring says what the items are.\n",
-        f"{datetime.date.today().isoformat()}, {processor(os.cpu_count() or 1)} on the machine, one used; {load}; {libraries}.\n",
+        "# Audit: speed, memory and recall\n\nWritten by `benchmarks/audit.py`; see its docstring.\n",
+        f"{datetime.date.today().isoformat()}, {processor(os.cpu_count() or 1)} on the machine, one used; {load}; "
+        f"{libraries}.\n",
         "    " + " ".join(["python", "benchmarks/audit.py", *sys.argv[1:]]) + "\n",
-        "| items | characters | seconds | of the processor | microseconds an item | peak memory, GB | recall: exact, near, "
-        "partial leak | false |",
+        "| items | characters | seconds | of the processor | microseconds an item | peak memory, GB | recall: exact, "
+        "near, partial leak | false |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in found:
@@ -148,8 +151,8 @@ def table(found: list[dict]) -> str:
     ratio = last["microseconds_per_item"] / first["microseconds_per_item"]
     processed = last["processor_seconds"] / last["items"] / (first["processor_seconds"] / first["items"])
     lines.append(
-        f"\nAn item of the largest takes {ratio:.2f} times as long as one of the smallest ({processed:.2f} of processor "
-        f"time): time grows linearly. The limits for a million are {LIMIT_MINUTES} minutes on two cores and {LIMIT_GB} GB.\n"
+        f"\nAn item of the largest takes {ratio:.2f} times as long as one of the smallest ({processed:.2f} of "
+        f"processor time). The limits for a million are {LIMIT_MINUTES} minutes on two cores and {LIMIT_GB} GB.\n"
     )
     return "\n".join(lines)
 
@@ -157,7 +160,9 @@ def table(found: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of items")
-    parser.add_argument("--write", default=str(Path(__file__).with_suffix(".md")), help="file of the table; none if empty")
+    parser.add_argument(
+        "--write", default=str(Path(__file__).with_suffix(".md")), help="file of the table; none if empty"
+    )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -166,7 +171,9 @@ def main() -> None:
         return
     found = []
     for size in options.sizes:
-        done = subprocess.run([sys.executable, __file__, "--one", str(size)], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", str(size)], stdout=subprocess.PIPE, text=True, check=True
+        )
         found.append(json.loads(done.stdout))
         one = found[-1]
         print(

@@ -43,7 +43,9 @@ def tal(folder, language, split):
 def given_away(pool, suite):
     """{kind: ids of evaluated items}, and how many have half of their 20-grams in training."""
     found = audit({"train": pool}, {"test": suite}).findings.to_pylist()
-    kinds = {kind: {r["other_id"] for r in found if r["kind"] == kind} for kind in ("leak", "partial_leak", "spread_leak")}
+    kinds = {
+        kind: {r["other_id"] for r in found if r["kind"] == kind} for kind in ("leak", "partial_leak", "spread_leak")
+    }
     long = {r["other_id"] for r in found if r["kind"] == "leak" or (r["ngram_20"] or 0) >= 0.5}
     return kinds, len(long)
 

@@ -6,7 +6,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from growthpace.data.audit import KINDS, schema
+from growthpace.data.audit import KINDS
 from growthpace.data.audit import audit as full_audit
 from growthpace.data.audit.page import ROWS_SHOWN, audit_html
 from growthpace.data.items import Item, Message

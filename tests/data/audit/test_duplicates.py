@@ -101,7 +101,9 @@ def rows(items, suites=None):
     return audit({"curated": items}, suites or {}).findings.to_pylist()
 
 
-@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=9), min_size=1, max_size=25), st.integers(0, 9))
+@given(
+    st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=9), min_size=1, max_size=25), st.integers(0, 9)
+)
 @settings(max_examples=60, deadline=None)
 def test_what_is_left_out_has_a_near_one_that_stays(texts, seed):
     items = [item(f"i{n:02}", " ".join(text), "") for n, text in enumerate(texts)]

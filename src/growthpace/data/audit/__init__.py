@@ -1,7 +1,7 @@
 """What is wrong, or worth knowing, about a study's items before anything is trained on them.
 
-`audit(pools, suites)` gives a tidy table of findings and the items that a policy may leave out; `page.audit_html` makes a
-page of the table, `stage.audit_study` does it for a study's files. Kinds of finding (docs/audit.md has the reasons):
+`audit(pools, suites)` gives a tidy table of findings and the items that a policy may leave out; `page.audit_html` makes
+a page of the table, `stage.audit_study` does it for a study's files. Kinds of finding (docs/audit.md has the reasons):
 
 | kind | id, in source | other_id, in other_source | value |
 |---|---|---|---|

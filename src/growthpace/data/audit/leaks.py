@@ -3,10 +3,10 @@
 Of an evaluated item, the prompt and the prompt with its reference are each looked for in each training item, by two
 measures, and the larger share counts: `ngram_13`, the share of its n-grams of 13 tokens (GPT-3's contamination study,
 arXiv 2005.14165, appendix C), and `ngram_20`, that of its n-grams of 20 characters without space and punctuation, which
-sees through formulas and formatting. N-grams in more than a twentieth of a suite's items (`template_of`) are taken for a
-template (an instruction, a shared passage) and not counted. What is too short for an n-gram is compared whole only.
+sees through formulas and formatting. N-grams in more than a twentieth of a suite's items (`template_of`) are taken for
+a template (an instruction, a shared passage) and not counted. What is too short for an n-gram is compared whole only.
 
-The evaluated items are indexed once; training items are looked up as they stream by. Time grows with the amount of text.
+The evaluated items are indexed once; training items are looked up as they stream by. Time grows with the text.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class LeakSearch:
         units = [part for text in self.texts for part in (text.prompt, text.whole)]
         made = streams(units) if units else (_EMPTY, _EMPTY)
         self._indexes = [
-            _Index(distinct(ngrams(stream, size)), len(units), self._suite) for stream, size in zip(made, SIZES, strict=True)
-        ]  # fmt: skip
+            _Index(distinct(ngrams(stream, size)), len(units), self._suite)
+            for stream, size in zip(made, SIZES, strict=True)
+        ]
         self.by_place: dict[tuple[str, int], tuple[Leak, tuple[str, str]]] = {}
         """{(source, place): (leak, (ability, id) of the training item)}: the worst of each evaluated item."""
         self.by_item: dict[tuple[str, str, str], dict[str, tuple[Leak, int]]] = defaultdict(dict)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 EXPLAINED = {
     "leak": "Training items whose prompt is evaluated: scores on them measure memory.",
     "partial_leak": "Training items that hold half or more of the n-grams of an evaluated item.",
-    "spread_leak": "Evaluated items whose n-grams are in a source, for the most part, but not in one item. Often chance "
-    "phrases of short questions; no policy leaves anything out for them.",
+    "spread_leak": "Evaluated items whose n-grams are in a source, for the most part, but not in one item. Often "
+    "chance phrases of short questions; no policy leaves anything out for them.",
     "suite_overlap": "Prompts that are in two suites.",
     "duplicate_within": "Items that occur again in their source: they weigh more than others in training.",
     "duplicate_between": "Items that occur in two sources: these are not independent.",
@@ -34,11 +34,11 @@ EXPLAINED = {
     "length_longest": "Longest items in characters.",
 }
 ADVICE = {
-    "leak": "leave them out with audit: {leaked: drop}, or correct the split",
-    "partial_leak": "look at the worst; audit: {leaked: drop} leaves them out",
+    "leak": "leave them out with audit.leaked: drop, or correct the split",
+    "partial_leak": "look at the worst; audit.leaked: drop leaves them out",
     "suite_overlap": "remove them from one of the suites",
-    "duplicate_within": "leave them out with audit: {duplicates: drop}",
-    "near_within": "look at the worst; audit: {duplicates: drop} leaves out all but one",
+    "duplicate_within": "leave all but one out with audit.duplicates: drop",
+    "near_within": "look at the worst; audit.duplicates: drop leaves out all but one",
     "empty": "correct or remove them in the source's files",
     "broken": "read the source's files with their right encoding, or remove these items",
     "markup": "strip it from the source's files",
@@ -50,10 +50,10 @@ ADVICE = {
 ROWS_SHOWN = 100
 """Findings of a kind on the page; the table has them all."""
 
-_WORST_FIRST = ("leak", "partial_leak", "spread_leak", "near_within", "near_between", "overlong", "label_imbalance")
+_WORST_FIRST = ("partial_leak", "spread_leak", "near_within", "near_between", "overlong", "label_imbalance")
 
 _HEADS = {
-    "source": "source", "ability": "ability", "id": "item", "other": "same as, or longest in", "value": "value",
+    "source": "source", "ability": "ability", "id": "item", "other": "other item, or model", "value": "value",
     "ngram_13": "13-grams", "ngram_20": "20-grams", "detail": "detail",
 }  # fmt: skip
 
@@ -91,7 +91,8 @@ kind.advice %} <small>What to do: {{ kind.advice }}.</small>{% endif %}</td></tr
 <tr>{% for column in kind.columns %}<th>{{ heads[column] }}</th>{% endfor %}</tr>
 {% for row in kind.rows %}<tr>{% for column in kind.columns %}\
 {% if column in ("value", "ngram_13", "ngram_20") %}<td class="number">{{ row[column] }}</td>\
-{% elif column == "id" %}<td class="text">{{ row.id }}{% if row.origin %}<small>{{ row.origin }}</small>{% endif %}</td>\
+{% elif column == "id" %}<td class="text">{{ row.id }}{% if row.origin %}<small>{{ row.origin }}</small>{% endif %}\
+</td>\
 {% elif column == "other" %}<td class="text">{{ row.other_source }}{% if row.other_id %} {{ row.other_id }}{% endif %}\
 {% if row.other_origin %}<small>{{ row.other_origin }}</small>{% endif %}</td>\
 {% else %}<td class="text">{{ row[column] }}</td>{% endif %}{% endfor %}</tr>

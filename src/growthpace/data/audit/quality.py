@@ -6,12 +6,17 @@ import re
 
 from growthpace.data.items import Item
 
-_PLACEHOLDERS = frozenset(("n/a", "na", "nan", "null", "none", "undefined", "todo", "tbd", "...", "…", "-", "<noinput>"))
+_PLACEHOLDERS = frozenset(
+    ("n/a", "na", "nan", "null", "none", "undefined", "todo", "tbd", "...", "…", "-", "<noinput>")
+)
 """Answers that a program or a form left where nobody wrote one. Looked for where an answer is free text."""
 
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\u3164\ufeff\ufffd]")
 
-_LATIN = "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2026\u2030\u2039\u203a\u20ac\u2122"
+_LATIN = (
+    "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
+    "\u2013-\u2026\u2030\u2039\u203a\u20ac\u2122"
+)
 """What the bytes 0x80 to 0xBF become in Latin-1 and in Windows-1252."""
 
 _BROKEN = re.compile(

@@ -32,7 +32,7 @@ def audit_study(
     grid = Grid(study)
     files = {paths.pool(s, a): f"growthpace pool CONFIG {s} {a}" for s in study.sources for a in grid.pools(s)}
     files |= {paths.suite(suite): f"growthpace suite CONFIG {suite}" for suite in study.suites}
-    missing = [f"{path}: not there yet; make it with `{command}`" for path, command in files.items() if not path.exists()]  # fmt: skip
+    missing = [f"{path}: not there yet; make it with `{how}`" for path, how in files.items() if not path.exists()]
     if missing:
         raise InputError("\n".join(missing))
 
