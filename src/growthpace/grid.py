@@ -186,9 +186,9 @@ class Grid:
 
     def audit_settings(self) -> dict[str, Any]:
         """Settings that the audit depends on, besides pools and suites."""
-        settings = {"code_version": VERSIONS["audit"]}
-        settings |= {f"licence_{name}": s.licence for name, s in self.study.sources.items() if s.licence is not None}
-        if any(model.folder is not None for model in self.study.models.values()):  # tokens are counted, see audit
+        stated = {f"licence_{name}": s.licence for name, s in self.study.sources.items() if s.licence is not None}
+        settings = {"code_version": VERSIONS["audit"], **stated}
+        if any(model.folder is not None for model in self.study.models.values()):  # whose tokens are counted
             settings |= {"max_length": self.study.training.max_length, "format": self.study.format}
         return settings
 
@@ -351,7 +351,6 @@ class Paths:
 
     @property
     def audit_items(self) -> Path:
-        """Training items that leak or repeat others (`data.policy`)."""
         return self.root / "data" / "audit_items.json"
 
     def dataset(self, dataset: str, seed: int | str) -> Path:

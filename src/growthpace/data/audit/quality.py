@@ -14,10 +14,14 @@ _PLACEHOLDERS = frozenset(
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\u3164\ufeff\ufffd]")
 
 _LATIN = (
-    "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
-    "\u2013-\u2026\u2030\u2039\u203a\u20ac\u2122"
+    "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2026\u2030\u2039\u203a\u2122"
 )
 """What the bytes 0x80 to 0xBF become in Latin-1 and in Windows-1252."""
+_ODD = (
+    "\u0080-\u009f\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e"
+    "\u0192\u02c6\u02dc\u201a\u201e"
+)
+"""Those of them that no language writes behind a letter, as French does guillemets and dots."""
 
 _BROKEN = re.compile(
     "|".join(
@@ -25,7 +29,7 @@ _BROKEN = re.compile(
             r"(?P<replacement_character>\ufffd)",
             r"(?P<control_character>[\x00-\x08\x0b\x0e-\x1f\x7f]|[\x80-\x9f](?![\x80-\xbf]))",
             # UTF-8 read as Latin-1 or Windows-1252 (é as Ã©, ’ as â€™, 中 as ä¸­), and GBK's well-known two.
-            rf"(?P<mojibake>[\u00c2-\u00c6][{_LATIN}]|\u00e2\u20ac[{_LATIN}]|[\u00e3-\u00e9][{_LATIN}]{{2}}"
+            rf"(?P<mojibake>[\u00c2-\u00c6][{_ODD}]|\u00e2\u20ac[{_LATIN}]|[\u00e2-\u00e9][{_ODD}][{_LATIN}]"
             r"|锟斤拷|烫烫烫)",
             r"(?P<private_use_character>[\ue000-\uf8ff])",
         )
