@@ -24,17 +24,20 @@ def audit_study(
 
     counters: of tokenizers that are part of the study's inputs. others: of tokenizers that happen to be at hand; what
     they find is returned and not written, so that the same study gives the same files.
-    Raises `InputError` naming a pool or a suite whose file is not there.
+    Raises `InputError` where pools or suites are not there, with the command that makes them.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     grid = Grid(study)
-    files = {paths.pool(s, a): f"growthpace pool CONFIG {s} {a}" for s in study.sources for a in grid.pools(s)}
-    files |= {paths.suite(suite): f"growthpace suite CONFIG {suite}" for suite in study.suites}
-    missing = [f"{path}: not there yet; make it with `{how}`" for path, how in files.items() if not path.exists()]
-    if missing:
-        raise InputError("\n".join(missing))
+    files = [paths.pool(source, ability) for source in study.sources for ability in grid.pools(source)]
+    files += map(paths.suite, study.suites)
+    if missing := [path for path in files if not path.exists()]:
+        page = paths.audit.with_suffix(".html")
+        raise InputError(
+            f"{len(missing)} of {len(files)} pools and suites are not there yet, such as {missing[0]}; make them, and the "
+            f"audit, with `snakemake --cores 2 {page} --configfile CONFIG`"
+        )
 
     def pool_items(source: str) -> Iterator[Item]:
         for ability in grid.pools(source):
