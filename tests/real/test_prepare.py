@@ -107,7 +107,7 @@ def test_audit_finds_the_known_overlap_of_two_benchmarks(real_data):
     asked = [item(n, "\n".join([row["passage"] or "", row["question"], *row["options"]])) for n, row in enumerate(rows)]
     assert len(asked) == 210
     kinds = Counter(audit({"gaokao": known}, {"agieval": asked}).findings["kind"].to_pylist())
-    assert 80 <= kinds["leak"] + kinds["partial_leak"] <= 95
+    assert 80 <= kinds["leak"] + kinds["partial_leak"] + kinds["possible_leak"] <= 95
 
 
 def test_two_runs_give_the_same_bytes(real_items, real_data, tmp_path):

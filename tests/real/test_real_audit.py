@@ -10,6 +10,7 @@ from growthpace.data.items import Item, Message
 pytestmark = pytest.mark.real
 
 GAOKAO = "gaokao_bench/Data/Objective_Questions/2010-2022_{}_MCQs.json"
+KINDS = ("leak", "partial_leak", "possible_leak", "spread_leak")
 TAL = "tal_scq5k/{0}_single_choice_constructed_5K/{0}_single_choice_{1}.jsonl"
 
 
@@ -43,9 +44,7 @@ def tal(folder, language, split):
 def given_away(pool, suite):
     """{kind: ids of evaluated items}, and how many have half of their 20-grams in training."""
     found = audit({"train": pool}, {"test": suite}).findings.to_pylist()
-    kinds = {
-        kind: {r["other_id"] for r in found if r["kind"] == kind} for kind in ("leak", "partial_leak", "spread_leak")
-    }
+    kinds = {kind: {r["other_id"] for r in found if r["kind"] == kind} for kind in KINDS}
     long = {r["other_id"] for r in found if r["kind"] == "leak" or (r["ngram_20"] or 0) >= 0.5}
     return kinds, len(long)
 
@@ -62,7 +61,7 @@ def test_gaokao_bench_in_agieval(real_data, papers, task, size, known, most):
     assert len(suite) == size
     kinds, long = given_away(gaokao(real_data, *papers), suite)
     assert known <= long <= most
-    assert known <= len(kinds["leak"] | kinds["partial_leak"]) <= most
+    assert known <= len(kinds["leak"] | kinds["partial_leak"] | kinds["possible_leak"]) <= most
 
 
 @pytest.mark.parametrize(("language", "known", "most"), [("ch", 400, 480), ("en", 193, 240)])
@@ -70,10 +69,11 @@ def test_tal_in_its_own_training_split(real_data, language, known, most):
     pool, suite = tal(real_data, language, "train_3K"), tal(real_data, language, "test_2K")
     assert (len(pool), len(suite)) == (3000, 2000)
     kinds, long = given_away(pool, suite)
-    found = kinds["leak"] | kinds["partial_leak"] | kinds["spread_leak"]
+    single = kinds["leak"] | kinds["partial_leak"] | kinds["possible_leak"]
+    found = single | kinds["spread_leak"]
     assert known <= len(found) <= most
     assert long >= known - 10
-    assert len(kinds["leak"] | kinds["partial_leak"]) >= known - 10  # a few only in several items together
+    assert len(single) >= known - 10  # a few only in several items together
 
 
 def test_unrelated_data_leak_nothing(real_data):
@@ -82,4 +82,4 @@ def test_unrelated_data_leak_nothing(real_data):
     premises = [row["premises"] for row in lines(real_data / "folio/folio-validation.jsonl")]
     texts = [text if isinstance(text, str) else "\n".join(text) for text in premises]
     kinds, _ = given_away(problems, items(texts, "folio"))
-    assert kinds == {"leak": set(), "partial_leak": set(), "spread_leak": set()}
+    assert not any(kinds.values())

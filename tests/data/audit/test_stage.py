@@ -111,7 +111,7 @@ def test_a_dataset_needs_the_audit_that_its_policy_names(made):
 def test_an_audit_without_pools_says_how_to_make_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = study_of()
-    told = r"5 of 5 pools and suites are not there yet, such as .*biology.parquet; make them, and the audit, with `snakemake"
+    told = r"5 of 5 pools and suites are not there yet, such as .*biology.parquet; make them, and the audit, with"
     with pytest.raises(InputError, match=told):
         audit_study(study, Paths(study))
 

@@ -6,7 +6,8 @@ a page of the table, `stage.audit_study` does it for a study's files. Kinds of f
 | kind | id, in source | other_id, in other_source | value |
 |---|---|---|---|
 | `leak` | training item | evaluated item with the same prompt | 1 |
-| `partial_leak` | training item | evaluated item most of whose n-grams it contains | that share, 0.5 to 1 |
+| `partial_leak` | training item | evaluated item most of whose 13-grams it contains | larger share, 0.5 to 1 |
+| `possible_leak` | training item | evaluated item most of whose 20-grams alone it contains | that share, 0.5 to 1 |
 | `spread_leak` | none | evaluated item whose n-grams several training items contain | that share, 0.5 to 1 |
 | `suite_overlap` | evaluated item | item of another suite with the same prompt | 1 |
 | `duplicate_within`, `duplicate_between` | item | equal item of the same source; of another | 1 |
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 KINDS = (
     "leak",
     "partial_leak",
+    "possible_leak",
     "spread_leak",
     "suite_overlap",
     "duplicate_within",
@@ -223,10 +225,11 @@ class _Run:
                 numbers[identity] = number
         for (source, ability, item, place), leak in pairs.items():
             suite, asked = search.places[place]
-            leaked[source, ability].add(item)
+            if leak.sure:
+                leaked[source, ability].add(item)
             same, number = leak.share == SAME_PROMPT, numbers[source, ability, item]
             self._add(
-                "leak" if same else "partial_leak",
+                "leak" if same else "partial_leak" if leak.sure else "possible_leak",
                 source,
                 ability,
                 min(leak.share, 1),

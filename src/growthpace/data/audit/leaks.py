@@ -3,8 +3,9 @@
 Of an evaluated item, the prompt and the prompt with its reference are each looked for in each training item, by two
 measures, and the larger share counts: `ngram_13`, the share of its n-grams of 13 tokens (GPT-3's contamination study,
 arXiv 2005.14165, appendix C), and `ngram_20`, that of its n-grams of 20 characters without space and punctuation, which
-sees through formulas and formatting. N-grams in more than a twentieth of a suite's items (`template_of`) are taken for
-a template (an instruction, a shared passage) and not counted. What is too short for an n-gram is compared whole only.
+sees through formulas and formatting. N-grams in more than a twentieth of the items of an ability in a suite
+(`template_of`) are taken for a template (an instruction, a shared passage) and not counted. What is too short for an
+n-gram is compared whole only.
 
 The evaluated items are indexed once; training items are looked up as they stream by. Time grows with the text.
 """
@@ -24,9 +25,9 @@ SIZES = (13, 20)
 """Tokens of an n-gram, and characters of one."""
 PARTIAL = 0.5
 """Share of an evaluated item's n-grams in one training item from which on it is a leak."""
-TEMPLATE, TEMPLATE_SHARE = (20, 100), 0.05
-"""N-grams that more of a suite's items share than this share of them, at least and at most so many, are a template and
-not a content. The upper bound keeps a common phrase from being compared with a large suite's every other item."""
+TEMPLATE, TEMPLATE_SHARE = (5, 100), 0.05
+"""N-grams that more items of an ability share in a suite than this share of them, at least and at most so many, are a
+template and not a content. The upper bound keeps a common phrase from being compared with much of a large suite."""
 SAME_PROMPT = 2.0
 """Stands for a share: an equal prompt counts for more than equal n-grams."""
 
@@ -35,6 +36,8 @@ SAME_PROMPT = 2.0
 class Leak:
     """A training item and the evaluated item that it gives away."""
 
+    sure: bool
+    """Whether the prompts are equal or `ngram_13` is at least `PARTIAL`; else only `ngram_20` is."""
     share: float
     """Larger of the two shares, `SAME_PROMPT` for an equal prompt."""
     ngram_13: float
@@ -42,7 +45,7 @@ class Leak:
 
 
 def template_of(items: int) -> float:
-    """How many items of a suite may share an n-gram that counts."""
+    """How many of an ability's items in a suite may share an n-gram that counts."""
     return min(max(TEMPLATE[0], TEMPLATE_SHARE * items), TEMPLATE[1])
 
 
@@ -51,7 +54,8 @@ class LeakSearch:
 
     def __init__(self, suites: Mapping[str, Sequence[Item]], texts: Mapping[str, Sequence[Text]]):
         self.places: list[tuple[str, Item]] = [(suite, item) for suite, items in suites.items() for item in items]
-        self._suite = np.repeat(np.arange(len(suites)), [len(items) for items in suites.values()])
+        numbers: dict[tuple[str, str], int] = {}
+        groups = [numbers.setdefault((suite, item.ability), len(numbers)) for suite, item in self.places]
         self.texts = [text for suite in suites for text in texts[suite]]
         self.prompts: dict[str, list[int]] = defaultdict(list)
         for place, text in enumerate(self.texts):
@@ -60,7 +64,7 @@ class LeakSearch:
         units = [part for text in self.texts for part in (text.prompt, text.whole)]
         made = streams(units) if units else (_EMPTY, _EMPTY)
         self._indexes = [
-            _Index(distinct(ngrams(stream, size)), len(units), self._suite)
+            _Index(distinct(ngrams(stream, size)), len(units), np.array(groups))
             for stream, size in zip(made, SIZES, strict=True)
         ]
         self.by_place: dict[tuple[str, int], tuple[Leak, tuple[str, str]]] = {}
@@ -81,7 +85,7 @@ class LeakSearch:
             for place in self.prompts.get(text.prompt, ()):
                 pairs[position, place] = [SAME_PROMPT, SAME_PROMPT]
         for (position, place), shares in pairs.items():
-            leak = Leak(max(shares), min(shares[0], 1.0), min(shares[1], 1.0))
+            leak = Leak(shares[0] >= PARTIAL, max(shares), min(shares[0], 1.0), min(shares[1], 1.0))
             if leak.share >= PARTIAL:
                 self._note(source, items[position], place, leak)
 
@@ -132,8 +136,8 @@ _EMPTY = Stream(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int32))
 class _Index:
     """The n-grams of one size: which units have them."""
 
-    def __init__(self, grams: Stream, units: int, suites: np.ndarray):
-        own = self._not_templates(grams, suites)
+    def __init__(self, grams: Stream, units: int, groups: np.ndarray):
+        own = self._not_templates(grams, groups)
         hashes, owners = grams.hashes[own], grams.owners[own]
         order = np.argsort(hashes, kind="stable")
         self._units = owners[order]
@@ -147,16 +151,16 @@ class _Index:
         self._table[self._grams & self._mask] = True
 
     @staticmethod
-    def _not_templates(grams: Stream, suites: np.ndarray) -> np.ndarray:
-        """Which entries are no template: it is counted in whole items, suite by suite."""
+    def _not_templates(grams: Stream, groups: np.ndarray) -> np.ndarray:
+        """Which entries are no template: it is counted in whole items. groups: the suite and ability of each place."""
         if not len(grams.hashes):
             return np.empty(0, dtype=bool)
-        suite = suites[grams.owners // 2]
+        group = groups[grams.owners // 2]
         own = np.ones(len(grams.hashes), dtype=bool)
-        for number in np.unique(suite):
-            here = suite == number
+        for number in np.unique(group):
+            here = group == number
             known, counts = np.unique(grams.hashes[here & (grams.owners % 2 == 1)], return_counts=True)
-            most = template_of(int((suites == number).sum()))
+            most = template_of(int((groups == number).sum()))
             own[here] = ~np.isin(grams.hashes[here], known[counts > most])
         return own
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 EXPLAINED = {
     "leak": "Training items whose prompt is evaluated: scores on them measure memory.",
-    "partial_leak": "Training items that hold half or more of the n-grams of an evaluated item.",
+    "partial_leak": "Training items that hold half or more of the 13-grams (tokens) of an evaluated item.",
+    "possible_leak": "The same of its 20-grams (characters) alone: copies in another wording or notation, but also "
+    "short questions of one pattern; no policy leaves anything out for them.",
     "spread_leak": "Evaluated items whose n-grams are in a source, for the most part, but not in one item. Often "
     "chance phrases of short questions; no policy leaves anything out for them.",
     "suite_overlap": "Prompts that are in two suites.",
@@ -36,6 +38,7 @@ EXPLAINED = {
 ADVICE = {
     "leak": "leave them out with audit.leaked: drop, or correct the split",
     "partial_leak": "look at the worst; audit.leaked: drop leaves them out",
+    "possible_leak": "look at the worst, and correct the split where they are copies",
     "suite_overlap": "remove them from one of the suites",
     "duplicate_within": "leave all but one out with audit.duplicates: drop",
     "near_within": "look at the worst; audit.duplicates: drop leaves out all but one",
@@ -50,7 +53,15 @@ ADVICE = {
 ROWS_SHOWN = 100
 """Findings of a kind on the page; the table has them all."""
 
-_WORST_FIRST = ("partial_leak", "spread_leak", "near_within", "near_between", "overlong", "label_imbalance")
+_WORST_FIRST = (
+    "partial_leak",
+    "possible_leak",
+    "spread_leak",
+    "near_within",
+    "near_between",
+    "overlong",
+    "label_imbalance",
+)
 
 _HEADS = {
     "source": "source", "ability": "ability", "id": "item", "other": "other item, or model", "value": "value",

@@ -35,8 +35,8 @@ def audit_study(
     if missing := [path for path in files if not path.exists()]:
         page = paths.audit.with_suffix(".html")
         raise InputError(
-            f"{len(missing)} of {len(files)} pools and suites are not there yet, such as {missing[0]}; make them, and the "
-            f"audit, with `snakemake --cores 2 {page} --configfile CONFIG`"
+            f"{len(missing)} of {len(files)} pools and suites are not there yet, such as {missing[0]}; make them, "
+            f"and the audit, with `snakemake --cores 2 {page} --configfile CONFIG`"
         )
 
     def pool_items(source: str) -> Iterator[Item]:
@@ -127,7 +127,7 @@ def _amount(kind: str, rows: Any) -> str:
     sources = Counter(rows["source"].to_pylist())
     where = ", ".join(f"{source} {number:,}" for source, number in sources.most_common(4))
     more = f" and {len(sources) - 4} more" if len(sources) > 4 else ""
-    if kind in ("leak", "partial_leak"):
+    if kind in ("leak", "partial_leak", "possible_leak"):
         pairs = set(zip(rows["other_source"].to_pylist(), rows["other_id"].to_pylist(), strict=True))
         items = set(zip(rows["source"].to_pylist(), rows["ability"].to_pylist(), rows["id"].to_pylist(), strict=True))
         suites = ", ".join(f"{s} {n:,}" for s, n in sorted(Counter(suite for suite, _ in pairs).items()))
