@@ -154,6 +154,10 @@ def table(found: list[dict]) -> str:
         f"\nAn item of the largest takes {ratio:.2f} times as long as one of the smallest ({processed:.2f} of "
         f"processor time). The limits for a million are {LIMIT_MINUTES} minutes on two cores and {LIMIT_GB} GB.\n"
     )
+    if any(one["seconds"] > 1.3 * one["processor_seconds"] for one in found):
+        lines.append(
+            "Other work shared the cores: read the processor's seconds; the others are of a machine that was busy.\n"
+        )
     return "\n".join(lines)
 
 
