@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "growthpace"
 
 STAGES = {
-    "data": ("data", "microworld"),
+    "data": ("data", "microworld", "token_counts.py", "conversation.py", "models/tokenizer.py"),
     "train": ("models", "training", "conversation.py", "microworld"),
     "evaluate": ("models/tokenizer.py", "models/base.py", "models/checkpoints.py", "evaluation", "conversation.py"),
     "judge": (

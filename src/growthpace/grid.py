@@ -198,10 +198,19 @@ class Grid:
             **self._items(settings.items),
         }
 
+    def audit_settings(self) -> dict[str, Any]:
+        """Settings that the audit depends on, besides pools and suites."""
+        stated = {f"licence_{name}": s.licence for name, s in self.study.sources.items() if s.licence is not None}
+        settings = {"code_version": VERSIONS["audit"], **stated}
+        if any(model.folder is not None for model in self.study.models.values()):  # whose tokens are counted
+            settings |= {"max_length": self.study.training.max_length, "format": self.study.format}
+        return settings
+
     def dataset_settings(self, dataset: str, seed: int) -> dict[str, Any]:
         """Settings that a dataset depends on, besides its pools."""
         found = self.datasets[dataset]
         settings = {"code_version": VERSIONS["dataset"], "seed": seed}
+        settings |= {f"audit_{policy}": "drop" for policy in (self.study.audit.dropped if self.study.audit else ())}
         if any(self.study.sources[source].labelled for source in found.sources):  # a general pool has no abilities
             settings["abilities"] = " ".join(self.study.abilities)
         if found.kind == "mix":
@@ -361,6 +370,14 @@ class Paths:
 
     def suite(self, suite: str) -> Path:
         return self.root / "data" / "suites" / f"{suite}.parquet"
+
+    @property
+    def audit(self) -> Path:
+        return self.root / "data" / "audit.parquet"
+
+    @property
+    def audit_items(self) -> Path:
+        return self.root / "data" / "audit_items.json"
 
     def dataset(self, dataset: str, seed: int | str) -> Path:
         return self.root / "data" / "datasets" / dataset / f"seed-{seed}.parquet"

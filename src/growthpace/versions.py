@@ -9,7 +9,7 @@ VERSIONS = {
     "synthesise": 1,
     "pool": 1,
     "suite": 1,
-    "audit": 1,
+    "audit": 2,
     "dataset": 1,
     "base_model": 1,
     "encoding": 1,

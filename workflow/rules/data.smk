@@ -1,5 +1,9 @@
 # Items of sources and suites in one form, their audit, and the nested datasets.
 
+from growthpace.data.policy import AuditInputs
+
+audited = AuditInputs(study, paths)
+
 
 # A teacher's items: a local rule, as it needs a network. The key is in the environment alone. Paid answers lie in
 # asked/, which is no declared output: Snakemake never deletes them.
@@ -72,15 +76,16 @@ rule audit:
             caption="../report/audit.rst",
             category="Data",
         ),
+        f"{ROOT}/data/audit_items.json",
     log:
         f"{ROOT}/logs/audit.log",
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=6000,
         runtime=60,
     params:
-        **plan.stage_params("audit"),
+        **plan.stage_params("audit", **grid.audit_settings()),
     shell:
         f"python -m growthpace audit {CONFIG} 2>&1 | tee {{log}}"
 
@@ -88,6 +93,8 @@ rule audit:
 rule dataset:
     input:
         lambda wc: plan.dataset_pools(wc.dataset),
+        ancient(audited.needed()),
+        lambda wc: audited.changed(wc.dataset, wc.seed),
     output:
         f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.parquet",
         f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.json",

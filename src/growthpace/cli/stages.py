@@ -52,19 +52,17 @@ def suite(config: Config, name: str):
 
 @app.command(rich_help_panel=STAGES)
 def audit(config: Config):
-    """Look for leaks, duplicates and odd lengths in pools and suites."""
-    from growthpace.data.audit import audit as find
-    from growthpace.data.audit import audit_html
-    from growthpace.data.pools import read_pools, read_suites
-    from growthpace.files import write_table, write_text
-    from growthpace.versions import VERSIONS
+    """Say what is wrong with pools and suites: leaks, repeats, broken, overlong or odd items; and what to do."""
+    from growthpace.data.audit.stage import audit_study, summary
+    from growthpace.token_counts import counters, tokenizer_folders
 
     study, paths = opened(config)
-    findings = find(read_pools(study, paths), read_suites(study, paths))
-    metadata = {"study": study.study, "stage": "audit", "code_version": VERSIONS["audit"]}
-    write_table(paths.root / "data" / "audit.parquet", findings, metadata)
-    write_text(paths.root / "data" / "audit.html", audit_html(findings, study.study))
-    report(f"audit: {findings.num_rows} findings, see {paths.root / 'data' / 'audit.html'}")
+    folders = tokenizer_folders(study, paths)
+    given = {name: folder for name, folder in folders.items() if folder == study.models[name].folder}
+    others = {name: folder for name, folder in folders.items() if name not in given}
+    found = audit_study(study, paths, list(counters(study, given)), list(counters(study, others)))
+    for line in summary(study, found, paths, list(folders)):
+        report(line)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -8,7 +8,7 @@ order of files, the other abilities and the other volumes (invariant 1).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import nsmallest
 
 from growthpace.data.items import Item
@@ -31,11 +31,17 @@ def first_ids(ids: Iterable[str], number: int, seed: int) -> list[str]:
     return nsmallest(number, ids, key=lambda identifier: (rank_key(seed, identifier), identifier))
 
 
-def counts(study: Study, dataset: str, pool_size: Callable[[str, str], int]) -> dict[tuple[str, str], int]:
+def counts(
+    study: Study,
+    dataset: str,
+    pool_size: Callable[[str, str], int],
+    dropped: Mapping[tuple[str, str], int] | None = None,
+) -> dict[tuple[str, str], int]:
     """How many items a dataset takes from each pool: {(source, ability): number}.
 
     `pool_size(source, ability)` gives what a pool holds. A labelled source gives every ability the same number; an
-    unlabelled one gives its general pool. For mixes see `study.sources.Mix`, which states the rule for remainders.
+    unlabelled one gives its general pool. `dropped`: how many items of a pool the audit's policy has left out, to be
+    told. For mixes see `study.sources.Mix`, which states the rule for remainders.
     Raises `InputError` naming the ability, its size and what was asked for, where a pool holds too few.
     """
     if dataset in study.mixes:
@@ -52,8 +58,10 @@ def counts(study: Study, dataset: str, pool_size: Callable[[str, str], int]) -> 
             if dataset not in study.mixes:
                 largest = min(pool_size(*pool) for pool in wanted) * len(wanted)
                 allowed = f" (allowed: volumes up to {largest}, as far as the smallest pool goes)"
+            lost = (dropped or {}).get((source, ability), 0)
+            why = f" of {size + lost}, since the audit's policy drops {lost} (see the section audit)" if lost else ""
             raise InputError(
-                f"{key} needs {number} items of {ability!r} from {source!r}, but its pool holds {size}{allowed}"
+                f"{key} needs {number} items of {ability!r} from {source!r}, but its pool holds {size}{why}{allowed}"
             )
     return {pool: number for pool, number in wanted.items() if number}
 

@@ -231,13 +231,13 @@ def read_items(path: str | Path) -> list[Item]:
     return list(stream_items(path))
 
 
-def stream_items(path: str | Path) -> Iterator[Item]:
-    """As `read_items`, one row group after the other."""
+def stream_items(path: str | Path, rows: int = 10_000) -> Iterator[Item]:
+    """As `read_items`, with only so many rows in memory at a time."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        for number in range(file.num_row_groups):
-            yield from map(_item, file.read_row_group(number).to_pylist())
+        for batch in file.iter_batches(rows):
+            yield from map(_item, batch.to_pylist())
 
 
 def count_items(path: str | Path) -> int:

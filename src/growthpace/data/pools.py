@@ -15,10 +15,11 @@ from growthpace.data.items import (
     count_items,
     item_ids,
     items_with,
-    read_items,
     unique,
     write_items,
 )
+from growthpace.data.policy import left_out as left_out_of
+from growthpace.data.policy import left_out_fingerprint
 from growthpace.data.reviewed import NOT_KEPT, decision_file, kept_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
@@ -136,10 +137,16 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
     """Writes a dataset's items and its id manifest, and returns the manifest."""
     grid = Grid(study)
     sources = grid.datasets[dataset].sources
-    sizes = {(s, a): count_items(paths.pool(s, a)) for s in sources for a in grid.pools(s)}
-    wanted = counts(study, dataset, lambda source, ability: sizes[source, ability])
-    ids = [[source, ability, first_ids(item_ids(paths.pool(source, ability)), number, seed)]
-           for (source, ability), number in wanted.items()]  # fmt: skip
+    dropped = left_out_of(study, sources, paths)
+    pools = {(s, a): paths.pool(s, a) for s in sources for a in grid.pools(s)}
+
+    def kept(pool: tuple[str, str]) -> Iterator[str]:
+        return (identifier for identifier in item_ids(pools[pool]) if identifier not in dropped.get(pool, ()))
+
+    sizes = {pool: sum(1 for _ in kept(pool)) if pool in dropped else count_items(pools[pool]) for pool in pools}
+    gone = {pool: count_items(pools[pool]) - size for pool, size in sizes.items()}
+    wanted = counts(study, dataset, lambda source, ability: sizes[source, ability], gone)
+    ids = [[*pool, first_ids(kept(pool), number, seed)] for pool, number in wanted.items()]
     # Only what is chosen is kept of a pool, which may be larger than the memory.
     items = [item for source, ability, members in ids for item in items_with(paths.pool(source, ability), members)]
     manifest = {
@@ -151,6 +158,8 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
         "counts": {f"{source}/{ability}": number for (source, ability), number in wanted.items()},
         "ids": [{"source": s, "ability": a, "ids": members} for s, a, members in ids],
     }
+    if study.audit and study.audit.dropped:
+        manifest["left_out"] = left_out_fingerprint(dropped)
     metadata = _metadata(study, "dataset", grid.dataset_settings(dataset, seed))
     write_items(paths.dataset(dataset, seed), items, {**metadata, "items_sha256": manifest["items_sha256"]})
     write_json(paths.manifest(dataset, seed), manifest)
@@ -159,17 +168,6 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
 
 def _metadata(study: Study, stage: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {"study": study.study, "stage": stage, "settings": settings}
-
-
-def read_pools(study: Study, paths: Paths) -> dict[str, list[Item]]:
-    """All pools by `source/ability`, from their files."""
-    grid = Grid(study)
-    return {f"{s}/{a}": read_items(paths.pool(s, a)) for s in study.sources for a in grid.pools(s)}
-
-
-def read_suites(study: Study, paths: Paths) -> dict[str, list[Item]]:
-    """All suites by name, from their files."""
-    return {suite: read_items(paths.suite(suite)) for suite in study.suites}
 
 
 def local_inputs(study: Study) -> dict[str, list[Path]]:

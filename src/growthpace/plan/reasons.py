@@ -147,11 +147,16 @@ def _names(study: Study, job: Job) -> dict[str, str]:
     elif job.rule == "dataset" and wildcards["dataset"] in study.mixes:
         name = wildcards["dataset"]
         _walk(found, "mix", f"mixes.{name}", study.mixes[name].model_dump())
+    elif job.rule == "audit":
+        found |= {f"licence_{name}": f"sources.{name}.licence" for name in study.sources}
+        found |= {"max_length": "training.max_length"}
     elif job.rule == "spec_predict":
         return {"max_new_tokens": f"suites.{wildcards['suite']}.max_new_tokens"}
     elif job.rule in _SECTIONS:
         section = _SECTIONS[job.rule]
         return {key: f"{section}.{key}" for key in type(getattr(study, section)).model_fields}
+    if job.rule == "dataset":
+        found |= {"audit_leaked": "audit.leaked", "audit_duplicates": "audit.duplicates"}
     if study.microworld is not None:
         _walk(found, "microworld", "microworld", study.microworld.model_dump())
     return found

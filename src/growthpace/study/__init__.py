@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from growthpace.config_file import described, located, read_yaml
 from growthpace.errors import InputError
+from growthpace.study.audit import Audit
 from growthpace.study.basics import GENERAL, UNTUNED, Abilities, Count, Name, Strict, distinct
 from growthpace.study.endpoint import Endpoint, Limits, Prices
 from growthpace.study.evaluation import Analysis, Figures, Palette, Selection, Suite
@@ -78,6 +79,8 @@ class Study(Strict):
     microworld: Microworld | None = None
     judge: Judge | None = None
     """Who grades the suites that are `judged`."""
+    audit: Audit | None = None
+    """Whether items that leak or repeat others are trained on; they are when absent."""
 
     @property
     def judged(self) -> list[str]:
@@ -128,6 +131,7 @@ __all__ = [
     "UNTUNED",
     "AlpacaItems",
     "Analysis",
+    "Audit",
     "Benchmark",
     "BenchmarkItems",
     "ChatItems",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from growthpace.study.basics import Ability, Count, LocalPath, Name, Names, Strict, distinct
 from growthpace.study.items import Items
@@ -24,6 +24,8 @@ class Source(Strict):
     """Models that are swept over this source; all when absent."""
     reviewed: LocalPath | None = None
     """Folder of a review (docs/review.md): the pools take only items that two people passed, in their revised form."""
+    licence: Annotated[str, Field(min_length=1)] | None = None
+    """What its items may be used for, such as `CC BY 4.0`; the audit reports it, `unknown` when absent."""
 
     @model_validator(mode="after")
     def _swept(self):

@@ -6,12 +6,18 @@ import time
 import pyarrow as pa
 import pytest
 
-from growthpace.data.audit import KINDS, ROWS_SHOWN, audit, audit_html
+from growthpace.data.audit import KINDS
+from growthpace.data.audit import audit as full_audit
+from growthpace.data.audit.page import ROWS_SHOWN, audit_html
 from growthpace.data.items import Item, Message
 from growthpace.files import write_table
 
-SERIOUS = KINDS[:5]
+SERIOUS = KINDS[: KINDS.index("empty")]
 WORDS = [f"word{n}" for n in range(5000)]
+
+
+def audit(pools, suites):
+    return full_audit(pools, suites).findings
 
 
 def item(identifier, prompt, answer="An answer.", ability="history", **fields):
@@ -44,13 +50,18 @@ def test_exact_leak_in_spite_of_case_and_space():
     assert serious(audit(pools, suites)) == [("leak", "curated", "leaked", "test", "asked", 1.0)]
 
 
-@pytest.mark.parametrize(("copied", "value"), [(1.0, 1.0), (0.75, 0.73), (0.55, 0.52)])
+@pytest.mark.parametrize(("copied", "value"), [(1.0, 1.0), (0.75, 0.75), (0.55, 0.55)])
 def test_partial_leak_has_its_share(copied, value):
     question = text("question", 200)
     part = " ".join(question.split()[: int(200 * copied)])
     pools = {"curated": [*pool("c", 5), item("leaked", f"{text('before', 9)} {part} {text('after', 9)}")]}
     suites = {"test": [*pool("t", 5), item("asked", question, "yes")]}
-    assert serious(audit(pools, suites)) == [("partial_leak", "curated", "leaked", "test", "asked", value)]
+    found = audit(pools, suites)
+    assert serious(found) == [("partial_leak", "curated", "leaked", "test", "asked", value)]
+    (row,) = [row for row in found.to_pylist() if row["kind"] == "partial_leak"]
+    words = 200 * copied - 12  # n-grams of 13 words in the part, of 188 in the question
+    assert row["ngram_13"] == pytest.approx(words / 188, abs=0.001)
+    assert row["ngram_20"] == pytest.approx(copied, abs=0.02)
 
 
 def test_less_than_half_is_no_leak():
@@ -59,14 +70,15 @@ def test_less_than_half_is_no_leak():
     assert serious(audit(pools, {"test": [item("t", question)]})) == []
 
 
-def test_the_best_training_item_is_named_once_per_pool():
+def test_every_leaking_item_and_the_worst_of_each_pool_are_named():
     question = text("question", 100)
     some, most = (" ".join(question.split()[:n]) for n in (70, 90))
     pools = {"a": [item("some", some), item("most", most)], "b": [item("most", most)]}
     found = serious(audit(pools, {"test": [item("asked", question)]}))
-    found = [(kind, source, known) for kind, source, known, *_ in found if kind != "duplicate_between"]
+    found = [(kind, source, known) for kind, source, known, *_ in found if kind == "partial_leak"]
     assert found == [
         ("partial_leak", "a", "most"),
+        ("partial_leak", "a", "some"),
         ("partial_leak", "b", "most"),
     ]
 
@@ -97,7 +109,7 @@ def test_a_template_is_no_leak():
     template = text("instructions that every item repeats", 60)
     pools = {"curated": [item(f"c{n}", f"{template} {text(n, 5)}") for n in range(30)]}
     suite = [item(f"t{n}", f"{template} {text(1000 + n, 5)}") for n in range(30)]
-    assert serious(audit(pools, {"test": suite})) == []
+    assert {row[0] for row in serious(audit(pools, {"test": suite}))} == {"near_within"}  # most of each is the template
 
 
 def test_short_items_are_compared_whole():
@@ -206,7 +218,8 @@ def test_page():
 def test_page_stays_small():
     same = [item(f"i{n:04}", "The same?") for n in range(ROWS_SHOWN + 51)]
     page = audit_html(audit({"curated": same}, {}), "many")
-    assert f"The first {ROWS_SHOWN} of {ROWS_SHOWN + 50}." in page
+    assert f"The first {ROWS_SHOWN} of {ROWS_SHOWN + 50}; audit.parquet has all." in page
+    assert page.count("<tr>") < 2 * ROWS_SHOWN
 
 
 def test_schema_is_that_of_every_table():
