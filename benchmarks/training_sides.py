@@ -184,7 +184,8 @@ def train_trl(task: dict[str, Any], turns: Turns) -> None:
 def train_ours(task: dict[str, Any], turns: Turns) -> None:
     """`growthpace.training.run.train`, with a trainer that takes turns."""
     from growthpace.files import write_json
-    from growthpace.grid import Grid, Paths
+    from growthpace.grid import Grid
+    from growthpace.paths import Paths
     from growthpace.training import methods, run
     from growthpace.training.attention import MASKED
 

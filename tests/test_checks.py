@@ -6,7 +6,7 @@ import pytest
 
 from growthpace.checks import check_study
 from growthpace.errors import InputError
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import load_study
 from small_study import CONTENT, LLAMA, POOL, changed, load_small, record, write_items, write_lines, write_study
 

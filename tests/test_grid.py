@@ -4,7 +4,8 @@ import pytest
 
 from growthpace.errors import InputError
 from growthpace.files import fingerprint
-from growthpace.grid import SELECTED, WORLD_USES, Grid, Paths, Run
+from growthpace.grid import SELECTED, WORLD_USES, Grid, Run
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, load_study
 from small_study import CONTENT, LLAMA, NO_SUCH_KEY, WORLD, changed, study_of, write_study
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from growthpace.grid import Paths
 from growthpace.needs import Needs
+from growthpace.paths import Paths
 from test_planning import study_with
 
 AGAIN, HOST = "set training.gradient_checkpointing: true", "set training.offload: false"

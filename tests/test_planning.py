@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from growthpace.cluster.site import Site
 from growthpace.data.items import Item, Message, write_items
 from growthpace.files import fingerprint, write_json
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
+from growthpace.paths import Paths
 from growthpace.planning import Costs, formulas
 from growthpace.planning.shape import llama_parameters, of_folder, of_parameters
 from growthpace.study import load_study

@@ -17,8 +17,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from growthpace.conversation import PAPER_TOKENS
 from growthpace.data.items import Item, Message, write_items
 from growthpace.files import fingerprint, write_json
-from growthpace.grid import Paths, Run
+from growthpace.grid import Run
 from growthpace.models.base import make_ready
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 torch.set_num_threads(1)  # the tests run side by side, and sums must not depend on how many cores there are

@@ -18,7 +18,8 @@ from growthpace.data.pools import local_inputs, pool_items, suite_items
 from growthpace.data.reviewed import NOT_KEPT
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import GENERAL, BenchmarkItems, Files, HubDatasetItems, PublicItems, Study, SyntheticItems
 from growthpace.synthesis.settings import share, written_sources
 from growthpace.versions import VERSIONS

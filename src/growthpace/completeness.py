@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.files import read_json, read_metadata
-from growthpace.grid import SELECTED, Grid, Paths
+from growthpace.grid import SELECTED, Grid
 from growthpace.interruptible import failure
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 
 MARKS = Path(".snakemake/incomplete")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from growthpace.checks import check_study
 from growthpace.errors import InputError
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, load_study
 from growthpace.warm import WarmServer
 

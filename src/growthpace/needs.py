@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from growthpace.cluster.site import load_site, site_path
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
+from growthpace.paths import Paths
 from growthpace.planning import Costs, Estimate
 from growthpace.study import Study
 

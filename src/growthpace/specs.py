@@ -12,7 +12,8 @@ from typing import Any
 
 from growthpace.errors import InputError
 from growthpace.files import read_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from growthpace.conversation import PAPER_TOKENS, Encoder
 from growthpace.data.items import Item, Message
 from growthpace.files import sha256
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 _FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "chat_template.jinja")

@@ -21,9 +21,10 @@ from growthpace.data.importers import local_files, source_files
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, read_metadata
 from growthpace.gone import Lost, Move
-from growthpace.grid import SELECTED, Grid, Paths, Run
+from growthpace.grid import SELECTED, Grid, Run
 from growthpace.models.base import fetched_path, made_from
 from growthpace.needs import Needs
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.synthesis.settings import synthesis_settings, written_sources
 from growthpace.versions import VERSIONS

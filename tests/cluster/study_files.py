@@ -12,7 +12,8 @@ from pathlib import Path
 from growthpace.cluster.ledger import SlurmFolder
 from growthpace.cluster.slurm import QueuedJob
 from growthpace.files import write_json, write_text
-from growthpace.grid import SELECTED, Grid, Paths
+from growthpace.grid import SELECTED, Grid
+from growthpace.paths import Paths
 from growthpace.study import load_study
 from small_study import CONTENT, changed, write_study
 

@@ -10,7 +10,7 @@ from growthpace.data.datasets import counts, ranked, select
 from growthpace.data.items import Item, Message, read_items
 from growthpace.data.pools import make_dataset, make_pool
 from growthpace.errors import InputError
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import GENERAL
 from small_study import CONTENT, changed, load_small, study_of
 

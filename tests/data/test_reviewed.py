@@ -12,7 +12,8 @@ from growthpace.data.pools import make_dataset, make_pool
 from growthpace.data.reviewed.revision import Revision, content_of, revised, revision_to
 from growthpace.errors import InputError
 from growthpace.files import read_metadata
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import load_study
 from growthpace.wiring import Plan
 from small_study import ABILITIES, CONTENT, POOL, changed, record, write_lines

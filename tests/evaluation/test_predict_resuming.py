@@ -30,8 +30,9 @@ from growthpace.evaluation.engine import Engine
 from growthpace.evaluation.predict import predict
 from growthpace.evaluation.predictions import Batches, read_predictions
 from growthpace.files import read_json, read_metadata
-from growthpace.grid import Paths, Run
+from growthpace.grid import Run
 from growthpace.interruptible import BUSY, NO_SPACE, STOP_AT, STOPPED, StateFolder, Stopped, failure
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED
 from growthpace.warm import WarmServer
 from tiny import silent

@@ -9,7 +9,8 @@ from typing import Any
 from growthpace.data.items import Item, Message, write_items
 from growthpace.evaluation.predictions import Prediction, write_predictions
 from growthpace.files import write_json
-from growthpace.grid import Paths, Run
+from growthpace.grid import Run
+from growthpace.paths import Paths
 from growthpace.study import Judge, Study, load_study
 from small_study import CONTENT, changed, write_study
 

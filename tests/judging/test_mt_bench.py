@@ -17,10 +17,11 @@ from growthpace.errors import InputError
 from growthpace.evaluation.grading import grade_file, read_grades
 from growthpace.evaluation.predict import predict
 from growthpace.evaluation.predictions import read_predictions
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
 from growthpace.judging.foresight import foreseen
 from growthpace.judging.stage import judge_suite
 from growthpace.models.base import make_ready
+from growthpace.paths import Paths
 from growthpace.study import Study
 from tiny import silent
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from growthpace.files import fingerprint, write_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.plan.progress import Progress, States
 from growthpace.training.states import mark_complete
 from small_study import study_of

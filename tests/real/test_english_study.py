@@ -16,7 +16,7 @@ from growthpace.completeness import cells
 from growthpace.data.items import read_items
 from growthpace.figures.drawing import readable
 from growthpace.files import read_json, read_metadata
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, load_study
 from workflow.projects import Project, new_project
 

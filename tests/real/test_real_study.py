@@ -26,7 +26,8 @@ from growthpace.analysis.scores import OVERALL, read_frame
 from growthpace.completeness import cells
 from growthpace.figures.drawing import readable
 from growthpace.files import read_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, load_study
 from workflow.projects import ROOT, Project, new_project
 

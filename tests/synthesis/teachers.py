@@ -11,7 +11,7 @@ from typing import Any
 
 from faulty_server import says
 
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import Study, load_study
 from small_study import CONTENT, changed, write_items, write_study
 

@@ -13,8 +13,8 @@ import torch
 import tiny
 from growthpace.errors import InputError
 from growthpace.files import read_json
-from growthpace.grid import Paths
 from growthpace.models.base import make_ready
+from growthpace.paths import Paths
 from growthpace.planning import memory
 from growthpace.planning.shape import of_folder
 from growthpace.training import devices, run, tracking

@@ -13,8 +13,8 @@ import yaml
 from attempts import CONFIG, KILLED, STUDY, Moment, attempt, kill_at_random, leftovers, outcome, rewrite, starts
 
 import tiny
-from growthpace.grid import Paths
 from growthpace.interruptible import BAD_INPUT, BUSY, STOPPED, StateFolder
+from growthpace.paths import Paths
 from growthpace.training.run import train
 from tiny import RUN, silent
 

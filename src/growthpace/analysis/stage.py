@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from growthpace.files import read_json, read_metadata, write_json, write_text
-from growthpace.grid import SELECTED, Grid, Paths, Run
+from growthpace.grid import SELECTED, Grid, Run
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, Study
 from growthpace.versions import VERSIONS
 

@@ -32,7 +32,7 @@ def report(line: str) -> None:
 
 
 def opened(config: Path):
-    from growthpace.grid import Paths
+    from growthpace.paths import Paths
     from growthpace.study import load_study
 
     study = load_study(config)
@@ -43,7 +43,7 @@ def live_jobs(config: Path) -> dict[str, str]:
     """SLURM ids of the study's live jobs by run; none on a machine without SLURM."""
     from growthpace.cluster import slurm
     from growthpace.cluster.ledger import live_cells
-    from growthpace.grid import Paths
+    from growthpace.paths import Paths
     from growthpace.study import load_study
 
     study = load_study(config)

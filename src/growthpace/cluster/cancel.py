@@ -15,7 +15,7 @@ from typing import Any
 from growthpace.cluster import progress, slurm
 from growthpace.cluster.ledger import SlurmFolder
 from growthpace.errors import InputError
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import load_study
 
 JOBS_SECONDS = 120

@@ -21,8 +21,9 @@ from growthpace.cluster.ledger import SlurmFolder
 from growthpace.cluster.survey import Survey, train_cell
 from growthpace.errors import InputError
 from growthpace.files import read_json
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
 from growthpace.interruptible import code_version, locked
+from growthpace.paths import Paths
 from growthpace.study import Study, load_study
 
 

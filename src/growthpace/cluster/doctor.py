@@ -19,8 +19,8 @@ from growthpace.cluster import slurm
 from growthpace.cluster.site import Site, load_site, site_path
 from growthpace.cluster.site_check import Check, check_partitions, check_submission
 from growthpace.errors import InputError
-from growthpace.grid import Paths
 from growthpace.interruptible import locked
+from growthpace.paths import Paths
 from growthpace.study import load_study
 
 LOCK = Path("envs/lock.txt")

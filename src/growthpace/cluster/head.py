@@ -18,7 +18,8 @@ from growthpace.cluster.placement import Need, place
 from growthpace.cluster.site import SITE, Site, load_site
 from growthpace.cluster.site_check import check_partitions, check_submission
 from growthpace.errors import InputError
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.planning import Costs
 from growthpace.study import Study, load_study
 from growthpace.warm import WarmServer

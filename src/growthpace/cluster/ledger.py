@@ -23,7 +23,7 @@ from typing import Any
 from growthpace.cluster import slurm
 from growthpace.cluster.placement import Need
 from growthpace.files import read_json, write_json
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from growthpace.cluster.hours import hours
 from growthpace.cluster.ledger import SlurmFolder, lines_of
 from growthpace.cluster.reasons import in_words
 from growthpace.cluster.survey import STATES, Survey
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import Study, load_study
 
 EVERY_SECONDS = 10

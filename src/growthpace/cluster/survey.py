@@ -10,7 +10,8 @@ from typing import Any
 
 from growthpace.cluster import progress
 from growthpace.files import fingerprint, read_json
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, Study
 
 STATES = ("done", "running", "pending", "failed", "resumable", "trained", "to do")

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 POLICIES = ("leaked", "duplicates")

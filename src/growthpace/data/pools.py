@@ -23,7 +23,8 @@ from growthpace.data.policy import left_out_fingerprint
 from growthpace.data.reviewed import NOT_KEPT, decision_file, kept_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import GENERAL, Study, SyntheticItems
 
 

@@ -9,7 +9,8 @@ from growthpace.data.items import read_items
 from growthpace.errors import InputError
 from growthpace.evaluation.grading import read_grades
 from growthpace.evaluation.predictions import read_latencies, read_predictions
-from growthpace.grid import Paths, Run
+from growthpace.grid import Run
+from growthpace.paths import Paths
 
 
 def item_log(run: Run, suite: str, epoch: int | str, paths: Paths) -> Iterator[dict[str, Any]]:

@@ -12,9 +12,10 @@ from growthpace.evaluation.answering import answers
 from growthpace.evaluation.engine import Engine
 from growthpace.evaluation.predictions import Batches, write_latencies, write_predictions
 from growthpace.files import fingerprint, read_json, sha256, written_aside
-from growthpace.grid import SELECTED, Grid, Paths, Run
+from growthpace.grid import SELECTED, Grid, Run
 from growthpace.interruptible import StateFolder, Stopped
 from growthpace.models.base import weights_hash
+from growthpace.paths import Paths
 from growthpace.study import UNTUNED, Study, Suite
 
 

@@ -27,8 +27,8 @@ from growthpace.evaluation.answering import OPTIONS, fitted
 from growthpace.evaluation.predictions import Prediction
 from growthpace.evaluation.scorers import SCORERS
 from growthpace.files import read_json, write_text
-from growthpace.grid import Paths
 from growthpace.models.tokenizer import load_tokenizer
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 PROCESS = "process.py"

@@ -14,7 +14,8 @@ from growthpace.analysis.scores import read_frame
 from growthpace.completeness import cells, existing_grades
 from growthpace.errors import InputError
 from growthpace.files import read_json, sha256, write_text, written_aside
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import Study
 from growthpace.versions import VERSIONS
 

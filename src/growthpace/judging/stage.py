@@ -18,10 +18,11 @@ from growthpace.errors import InputError
 from growthpace.evaluation.judgements import Verdict, read_judgements, write_judgements
 from growthpace.evaluation.predictions import read_predictions
 from growthpace.files import read_metadata, sha256, write_json
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
 from growthpace.judging.pairwise import Question, questions
 from growthpace.judging.prompts import read_verdict, squeezed, verdict_model
 from growthpace.judging.report import lines, summary
+from growthpace.paths import Paths
 from growthpace.study import Judge, Study
 from growthpace.versions import VERSIONS
 

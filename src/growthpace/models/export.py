@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 from growthpace.errors import InputError
-from growthpace.grid import Paths, Run
+from growthpace.grid import Run
 from growthpace.models.base import quiet_libraries, weights_hash
 from growthpace.models.checkpoints import ADAPTER, copy_code, merged
 from growthpace.models.tokenizer import load_tokenizer
+from growthpace.paths import Paths
 from growthpace.study import Model, Study
 
 MERGED = "merged"

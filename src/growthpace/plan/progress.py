@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from growthpace.files import fingerprint, read_json
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
 from growthpace.interruptible import code_version, failure
+from growthpace.paths import Paths
 from growthpace.training.states import is_complete, states, step_of
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from growthpace.cluster.site import Partition, Site
 from growthpace.files import fingerprint, read_json
-from growthpace.grid import Grid, Paths, Run
+from growthpace.grid import Grid, Run
+from growthpace.paths import Paths
 from growthpace.planning import formulas, measured, memory, shape
 from growthpace.planning.estimate import Estimate
 from growthpace.planning.fitting import device_memory, options, way_out

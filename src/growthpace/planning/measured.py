@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from growthpace.files import read_json
-from growthpace.grid import Paths
+from growthpace.paths import Paths
 from growthpace.study import Training
 
 AT_MOST = 20

@@ -7,7 +7,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from growthpace.files import read_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.planning.formulas import BYTES_PER_TOKEN, MARKERS
 from growthpace.planning.measured import Trained, trained
 from growthpace.study import Study

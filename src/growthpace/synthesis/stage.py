@@ -22,7 +22,8 @@ from growthpace.endpoint.opening import endpoint_settings, limits_told
 from growthpace.endpoint.requests import Check, Estimate, Request, Result
 from growthpace.errors import InputError
 from growthpace.files import read_json, read_metadata, write_json, write_text
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import GENERAL, Study, SyntheticItems
 from growthpace.synthesis.foresight import chosen_seeds, left
 from growthpace.synthesis.prompts import read_drafts

@@ -21,10 +21,11 @@ from growthpace.conversation import Encoder
 from growthpace.data.items import read_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, read_json, write_json
-from growthpace.grid import SELECTED, Grid, Paths, Run
+from growthpace.grid import SELECTED, Grid, Run
 from growthpace.interruptible import StateFolder, Stopped, remove_partial
 from growthpace.models.base import quiet_libraries, weights_hash
 from growthpace.models.tokenizer import load_tokenizer
+from growthpace.paths import Paths
 from growthpace.planning.fitting import decide_checkpointing, device_fault
 from growthpace.planning.shape import of_folder
 from growthpace.study import Study

@@ -10,7 +10,8 @@ from growthpace.data.policy import AuditInputs, left_out
 from growthpace.data.pools import make_dataset, make_pool, make_suite
 from growthpace.errors import InputError
 from growthpace.files import read_json
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import load_study
 from small_study import ABILITIES, CONTENT, changed, record, study_of, write_items, write_lines, write_study
 

@@ -8,7 +8,8 @@ from growthpace.data.items import read_items
 from growthpace.data.pools import make_suite
 from growthpace.errors import InputError
 from growthpace.files import read_metadata
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import Benchmark, load_study
 from growthpace.wiring import Plan
 from small_study import changed, load_small, study_of, write_items, write_study

@@ -13,7 +13,8 @@ from growthpace.data.items import Item, read_items, stream_items
 from growthpace.data.policy import POLICIES, AuditInputs
 from growthpace.errors import InputError
 from growthpace.files import write_json, write_table, write_text
-from growthpace.grid import Grid, Paths
+from growthpace.grid import Grid
+from growthpace.paths import Paths
 from growthpace.study import Study
 
 
