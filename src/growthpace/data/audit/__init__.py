@@ -78,8 +78,8 @@ COLUMNS = (
 )  # fmt: skip
 """source: a source or a suite. ngram_13, ngram_20: of leaks, the two measures (`leaks`). detail: of two items the
 beginning of the first. origin: file and line."""
-EXCERPT = 60
-"""Characters of an item that are shown."""
+EXCERPT = 140
+"""Characters of an item that are shown: some more than the words that all questions of a benchmark begin with."""
 BATCH_ITEMS, BATCH_CHARACTERS = 10_000, 3_000_000
 """Items that are looked at together: as many as do not pass either."""
 
@@ -196,7 +196,7 @@ class _Run:
             known.abilities.append(item.ability)
             known.ids.append(item.id)
             known.origins.append(item.origin)
-            known.excerpts.append(text.prompt[:EXCERPT])
+            known.excerpts.append(_beginning(text.prompt))
             known.digests.append(text.exact)
             self._look_at(source, item, text)
             for counter in self.counters:
@@ -211,7 +211,7 @@ class _Run:
         code = language(text.whole)
         self.tallies[source, item.ability].add(item, code)
         if code != UNKNOWN:
-            self.in_languages[source, code].append((item.ability, item.id, item.origin, text.prompt[:EXCERPT]))
+            self.in_languages[source, code].append((item.ability, item.id, item.origin, _beginning(text.prompt)))
 
     # --- findings on all of them ---
 
@@ -253,7 +253,7 @@ class _Run:
                 other_id=asked.id,
                 ngram_13=shares[0],
                 ngram_20=shares[1],
-                detail=search.texts[place].prompt[:EXCERPT],
+                detail=_beginning(search.texts[place].prompt),
                 other_origin=asked.origin,
             )
         return {pool: sorted(ids) for pool, ids in sorted(leaked.items())}
@@ -268,7 +268,7 @@ class _Run:
         for other, one in itertools.combinations(prompts, 2):
             for prompt, item in prompts[one].items():
                 if (same := prompts[other].get(prompt)) is not None:
-                    more = {"id": item.id, "origin": item.origin, "detail": prompt[:EXCERPT]}
+                    more = {"id": item.id, "origin": item.origin, "detail": _beginning(prompt)}
                     more |= {"other_source": other, "other_id": same.id, "other_origin": same.origin}
                     self._add("suite_overlap", one, item.ability, 1, **more)
 
@@ -330,6 +330,10 @@ class _Run:
         return pa.Table.from_arrays(
             [pa.array(column, type=kind) for column, kind in zip(columns, schema().types, strict=True)], schema=schema()
         )
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
