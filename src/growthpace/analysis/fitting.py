@@ -198,10 +198,10 @@ def with_scatter(curve: Curve, form: Form) -> Curve:
 
     if excess(0.0) <= 0 or not (curve.spread > 0).all():
         return curve
-    most = 0.01
+    most = 1e-3
     while excess(most) > 0 and most < 1e4:
         most *= 4
-    return noisy(brentq(excess, 0.0, most, rtol=1e-4)) if most < 1e4 else noisy(most)
+    return noisy(brentq(excess, 0.0, most, xtol=1e-6, rtol=1e-2)) if most < 1e4 else noisy(most)
 
 
 def _searched(problem: Problem, logs: np.ndarray, chi2: float, border: float):

@@ -19,7 +19,7 @@ from scipy.linalg import solve_triangular
 from growthpace.analysis.forms.base import Form
 from growthpace.analysis.observed import Curve
 
-STEPS = {0: 1, 1: 97, 2: 33}
+STEPS = {0: 1, 1: 65, 2: 25}
 """Grid points on each axis, by the number of shape parameters."""
 ANGLES = 32
 """Points on the ellipse of (start, ceiling) for each shape: its half axes are met within 0.5 %."""
@@ -35,12 +35,21 @@ class Solved:
     """[G, 2] (start, ceiling) there."""
 
 
+def _two_by_two(normal: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """x [G, 2] with normal [G, 2, 2] x = linear [G, 2]; far quicker than a general solver for each."""
+    (a, b), d = (normal[:, 0, 0], normal[:, 0, 1]), normal[:, 1, 1]
+    found = np.stack([d * linear[:, 0] - b * linear[:, 1], a * linear[:, 1] - b * linear[:, 0]], axis=1)
+    return found / (a * d - b * b)[:, None]
+
+
 class Problem:
     """A form set to a curve of K points. Raises `numpy.linalg.LinAlgError` where its covariance is singular."""
 
     def __init__(self, curve: Curve, form: Form):
         self.curve, self.form = curve, form
-        self.root = np.linalg.cholesky(curve.covariance)
+        root = np.linalg.cholesky(curve.covariance)
+        self.whitening = solve_triangular(root, np.eye(len(root)), lower=True)
+        """[K, K] inverse of the covariance's Cholesky root."""
         self.observed = self._whiten(curve.scores[None])[0]
         corners = form.vertices(curve.chance)
         ends = list(pairwise(corners)) + ([(corners[-1], corners[0])] if len(corners) > 2 else [])
@@ -50,7 +59,7 @@ class Problem:
         """[m, 2] logarithms of what is searched."""
 
     def _whiten(self, rows: np.ndarray) -> np.ndarray:
-        return solve_triangular(self.root, rows.T, lower=True).T
+        return rows @ self.whitening.T
 
     def between(self, logs: np.ndarray, volumes=None, sizes=None) -> np.ndarray:
         """s [G, J] for the logarithms [G, m] of shape parameters, at the curve's own points where none are given."""
@@ -72,15 +81,16 @@ class Problem:
     @staticmethod
     def _value(quadratic, point: np.ndarray) -> np.ndarray:
         normal, linear, constant = quadratic
-        point = np.broadcast_to(point, linear.shape)
-        return constant + np.einsum("gi,gi->g", point, np.einsum("gij,gj->gi", normal, point) - 2 * linear)
+        start, ceiling = point[..., 0], point[..., 1]
+        square = start**2 * normal[:, 0, 0] + 2 * start * ceiling * normal[:, 0, 1] + ceiling**2 * normal[:, 1, 1]
+        return constant + square - 2 * (start * linear[:, 0] + ceiling * linear[:, 1])
 
     def _along(self, quadratic, edge) -> tuple[np.ndarray, ...]:
         """chi2 on an edge as (constant, slope, curvature) of u in [0, 1]."""
         normal, linear, _ = quadratic
         step = edge[1] - edge[0]
-        slope = 2 * (np.einsum("i,gij,j->g", step, normal, edge[0]) - linear @ step)
-        return self._value(quadratic, edge[0]), slope, np.einsum("i,gij,j->g", step, normal, step)
+        turned = normal @ step
+        return self._value(quadratic, edge[0]), 2 * (turned @ edge[0] - linear @ step), turned @ step
 
     def _inside(self, points: np.ndarray) -> np.ndarray:
         """Which of `points` [..., 2] lie in the allowed region."""
@@ -101,7 +111,7 @@ class Problem:
             found.append(constant + u * (slope + u * curvature))
             places.append(edge[0] + u[:, None] * (edge[1] - edge[0]))
         if len(self.corners) > 2:
-            free = np.linalg.solve(quadratic[0], quadratic[1][..., None])[..., 0]
+            free = _two_by_two(*quadratic[:2])
             found.append(np.where(self._inside(free), self._value(quadratic, free), np.inf))
             places.append(free)
         found, places = np.array(found), np.array(places)
@@ -128,7 +138,7 @@ class Problem:
                 rows.append(every[cut])
         if len(self.corners) > 2:
             normal = quadratic[0]
-            free = np.linalg.solve(normal, quadratic[1][..., None])[..., 0]
+            free = _two_by_two(*quadratic[:2])
             left = level - self._value(quadratic, free)
             own = np.flatnonzero(left >= 0)
             angles = 2 * np.pi * np.arange(ANGLES) / ANGLES
@@ -180,7 +190,7 @@ class Problem:
             ends, share = self.solve(shape).best[0], self.between(shape)[0]
             return self.observed - self._whiten((ends[0] * (1 - share) + ends[1] * share)[None])[0]
 
-        done = least_squares(residuals, logs, bounds=self.limits.T, xtol=1e-12, ftol=1e-12, gtol=1e-12)
+        done = least_squares(residuals, logs, bounds=self.limits.T, xtol=1e-9, ftol=1e-10, gtol=1e-9)
         if 2 * done.cost < chi2:
             logs = done.x
             solved = self.solve(logs[None])
