@@ -41,6 +41,8 @@ FITTED, REFUSED = "fitted", "refused"
 NAN = float("nan")
 EDGE = 1e-6
 """How near to a bound counts as at it, in score and in logarithms of a shape."""
+ITEMS_PER_POINT = 5
+"""Clusters that a fit needs for each point: with four, 95 % intervals of a level cover 90 % (benchmarks/coverage.md)."""
 FOURFOLD_STEP = 0.01
 """Half the step, in fourfold data, of the slope's central difference."""
 
@@ -138,8 +140,12 @@ def refusal(curve: Curve, form: Form) -> str:
         return f"{form.name} needs two volumes"
     if not np.isfinite(curve.items).all():
         return "all items are one cluster, so that the error of the scores is unknown"
-    if curve.item_df - 1 <= points - needed:
-        return f"{curve.item_df + 1} independent items are too few for the covariance of {points} points"
+    if curve.item_df < ITEMS_PER_POINT * points:
+        enough = ITEMS_PER_POINT * points + 1
+        return (
+            f"{curve.item_df + 1} independent items are too few to know how {points} points move together; "
+            f"{enough} would do"
+        )
     return ""
 
 
