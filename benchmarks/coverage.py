@@ -1,6 +1,6 @@
 """Do the intervals of fitted growth curves hold the truth as often as they say? Simulated item by item.
 
-    python benchmarks/coverage.py [--simulations 1000] [--choices 200] [--workers 2] [--only power] [--table coverage.md]
+    python benchmarks/coverage.py [--simulations 1000] [--choices 100] [--only power] [--table benchmarks/coverage.md]
 
 Every simulation draws items with difficulties of their own, answers them at each volume with each seed (so volumes are
 correlated as real ones are), and goes the way of a study: covariance of items, noise of seeds, fit of the true form,
@@ -202,7 +202,7 @@ SHOWN = ("largest", "between", "pace", "held_out", "reaching")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--choices", type=int, default=200)
+    parser.add_argument("--choices", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=0, help="stop after so long, with fewer simulations")
     parser.add_argument("--only", default="", help="cells whose name begins so")
@@ -266,26 +266,28 @@ def table(counts, options, took: float) -> str:
         f"`python benchmarks/coverage.py --simulations {options.simulations} --choices {options.choices}`: "
         f"{done} simulations a row, so a share of 95 % is known to +-{2 * error:.1f}; "
         f"{took:.0f} s with {options.workers} workers on {os.cpu_count()} cores, other work beside.", "",
-        "95 % intervals, in % of simulations: the fitted curve at the largest volume and between two volumes, its slope",
-        "at the largest volume, the prediction of the largest volume's score from the others, and the volume that reaches",
-        "90 % of the ceiling (where told). Parameters: coverage where identified (share of simulations identified). class:",
-        f"that of the chosen form, of {min(options.choices, done)} simulations; form: the very form.", "",
-        row("law", "items", "seeds", "sd of seeds", *(q.replace("_", " ") for q in SHOWN), "parameters", "class", "form"),
+        "95 % intervals, in % of simulations: the fitted curve at the largest volume and between two volumes, its",
+        "slope at the largest volume, the prediction of the largest volume's score from the others, and the volume",
+        "that reaches 90 % of the ceiling (where told). Parameters: coverage where identified (share of simulations in",
+        f"which it was). Class: that of the chosen form, of {min(options.choices, done)} simulations; form: the very",
+        "form.",
+        "",
+        row("law", "items", "seeds", "sd of seeds", *(quantity.replace("_", " ") for quantity in SHOWN),
+            "parameters", "class", "form"),
         row(*["---"] * (4 + len(SHOWN) + 3)),
     ]  # fmt: skip
     for name, own in counts.items():
         cell = known[name]
         if name != f"{cell.law}_{cell.items}_{cell.seeds}":
             continue
-        told = "; ".join(
-            f"{q[5:]} {percent(own, q[5:])} ({percent(own, q)})" for q in own if q.startswith("told_")
-        )
+        told = "; ".join(f"{q[5:]} {percent(own, q[5:])} ({percent(own, q)})" for q in own if q.startswith("told_"))
         lines.append(
             row(cell.law, str(cell.items), str(cell.seeds), f"{cell.shared:g}", *(percent(own, q) for q in SHOWN), told,
                 percent(own, "found"), percent(own, "found_form"))
         )  # fmt: skip
     lines += ["", "Flat and unidentifiable cases, in %:", "",
-              row("case", "items", "called responsive", "refused", "exponent told", "ceiling told", "largest", "pace", "held out"),
+              row("case", "items", "called responsive", "refused", "exponent told", "ceiling told", "largest", "pace",
+                  "held out"),
               row(*["---"] * 9)]  # fmt: skip
     for name, own in counts.items():
         cell = known[name]

@@ -19,6 +19,7 @@ from growthpace.analysis.uncertainty import POINTS, quantile
 MARGIN = 1.0
 """Standard errors by which a form must predict better than a simpler one to be preferred (the one-standard-error rule
 of Breiman, Friedman, Olshen and Stone 1984, Classification and Regression Trees, section 3.4.3)."""
+NOTHING = Interval(NAN, NAN, NAN)
 SHARE = 0.9
 """The share of the ceiling whose volume is told."""
 FAR = 64.0
@@ -108,7 +109,7 @@ class HeldOut:
     """The form, chosen without the largest volume."""
     observed: float = NAN
     """Score there."""
-    predicted: Interval = Interval(NAN, NAN, NAN)
+    predicted: Interval = NOTHING
     """Score with its prediction interval."""
 
     @property
@@ -171,7 +172,7 @@ class Reaching:
     """`reached in range` (interval within the curve's volumes), `not reached in range` (wholly above them), `undecided`
     (it holds the largest volume), or `not identified`."""
     reason: str
-    volume: Interval = Interval(NAN, NAN, NAN)
+    volume: Interval = NOTHING
     """Training items. A low end at the smallest volume means `there or below`."""
 
 

@@ -5,7 +5,8 @@ Every form is a start and a ceiling with a shape between them:
     score(v) = start * (1 - s(v)) + ceiling * s(v)        s(v) in [0, 1], given by zero to two shape parameters
 
 so that for given shape parameters start and ceiling are a linear problem with an exact solution inside their bounds
-(separable least squares: Golub and Pereyra 1973, SIAM Journal on Numerical Analysis 10), and only the shape is searched.
+(separable least squares: Golub and Pereyra 1973, SIAM Journal on Numerical Analysis 10), and only the shape has to be
+searched.
 """
 
 from __future__ import annotations

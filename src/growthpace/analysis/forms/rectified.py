@@ -4,9 +4,9 @@ Four parameters: the score without tuning (v = 0), the ceiling (chance <= untune
 h in training items, searched three fourfold steps beyond the curve's volumes on either side, and the exponent, 0.02 to
 4. Below h the curve is flat (what was learned before tuning outweighs the data), above it is a power law.
 
-Source: Lin et al. 2024 (arXiv 2402.02314), L(D) = B / (D_l + D^beta) + E, written for a score: E is 1 - ceiling, B / D_l
-is ceiling - untuned, and h = D_l^(1 / beta) has the pre-learned size in items. As a function of log volume this is a
-logistic curve; the form `logistic` is the case where the untuned score is chance.
+Source: Lin et al. 2024 (arXiv 2402.02314), L(D) = B / (D_l + D^beta) + E, written for a score: E is 1 - ceiling,
+B / D_l is ceiling - untuned, and h = D_l^(1 / beta) has the pre-learned size in items. As a function of log volume this
+is a logistic curve; the form `logistic` is the case where the untuned score is chance.
 """
 
 import numpy as np
