@@ -260,10 +260,11 @@ def table(counts, options, took: float) -> str:
         return "" if pair is None or not pair[1] else f"{100 * share(pair):.1f}"
 
     done = min(int(own["refused"][1]) for own in counts.values())
+    stop = f" --minutes {options.minutes:g}" if options.minutes else ""
     error = 100 * np.sqrt(0.95 * 0.05 / max(done, 1))
     lines = [
         "# Coverage of the intervals of fitted growth curves", "",
-        f"`python benchmarks/coverage.py --simulations {options.simulations} --choices {options.choices}`: "
+        f"`python benchmarks/coverage.py --simulations {options.simulations} --choices {options.choices}{stop}`: "
         f"{done} simulations a row, so a share of 95 % is known to +-{2 * error:.1f}; "
         f"{took:.0f} s with {options.workers} workers on {os.cpu_count()} cores, other work beside.", "",
         "95 % intervals, in % of simulations: the fitted curve at the largest volume and between two volumes, its",

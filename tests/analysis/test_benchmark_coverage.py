@@ -51,7 +51,7 @@ def test_the_same_simulations_whatever_their_order(coverage):
 
 def test_the_table_and_the_json(coverage):
     counts = {"linear_100_2": chunk(coverage, "linear_100_2", 2), "three_volumes_100_2": {"refused": (2, 2)}}
-    options = SimpleNamespace(simulations=2, choices=0, workers=1)
+    options = SimpleNamespace(simulations=2, choices=0, workers=1, minutes=0)
     text = coverage.table(counts, options, 1.0)
     assert "| linear | 100 | 2 |" in text
     assert "| three_volumes_100_2 | 100 |  | 100.0 |" in text

@@ -237,7 +237,7 @@ def _parameters(problem: Problem, best, logs, ends, spans) -> tuple[Parameter, .
     low, high = border.min(axis=0), border.max(axis=0)
     found = []
     if form.start:
-        reason = "the data leave room for chance" if form.has_ceiling and low[0] <= chance + EDGE else ""
+        reason = "the data leave room for chance" if form.start_beyond and low[0] <= chance + EDGE else ""
         found.append(Parameter(form.start, float(best[0]), float(low[0]), float(high[0]), reason))
     reason = "a ceiling of 1 is not excluded" if form.has_ceiling and high[1] >= 1 - EDGE else ""
     found.append(Parameter(form.ceiling, float(best[1]), float(low[1]), float(high[1]), reason))

@@ -41,6 +41,8 @@ class Form:
     shapes: tuple[Shape, ...] = ()
     start: str = "start"
     """Name of the start: a parameter in [chance, 1]; '' where the start is chance itself or there is none."""
+    start_beyond: bool = False
+    """True where the start lies beyond the curve's volumes, so that the data may not tell it."""
     ceiling: str = "ceiling"
     """Name of the other end, in [chance, 1]."""
     rises: bool = True

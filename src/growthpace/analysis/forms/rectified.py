@@ -27,5 +27,5 @@ def solve(level, shape, _):
 
 FORM = Form(
     "rectified", "ceiling - (ceiling - untuned) h^exponent / (h^exponent + v^exponent)", "saturating", level,
-    (Shape("prelearned", far), Shape("exponent", exponent)), start="untuned", solve=solve,
+    (Shape("prelearned", far), Shape("exponent", exponent)), start="untuned", start_beyond=True, solve=solve,
 )  # fmt: skip
