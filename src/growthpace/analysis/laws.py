@@ -1,0 +1,205 @@
+"""Which form a growth curve has, whether it foretells the largest volume, and what follows from it.
+
+`choose` by leave-one-out prediction, `held_out` for the check, `reaching` for the volume at a share of the ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from growthpace.analysis.fitting import FITTED, NAN, REFUSED, Fit, Interval, fit, inflation, refusal
+from growthpace.analysis.forms import FORMS, Form
+from growthpace.analysis.observed import Curve
+from growthpace.analysis.separable import Problem
+from growthpace.analysis.uncertainty import POINTS, quantile
+
+MARGIN = 1.0
+"""Standard errors by which a form must predict better than a simpler one to be preferred (the one-standard-error rule
+of Breiman, Friedman, Olshen and Stone 1984, Classification and Regression Trees, section 3.4.3)."""
+NOTHING = Interval(NAN, NAN, NAN)
+SHARE = 0.9
+"""The share of the ceiling whose volume is told."""
+FAR = 64.0
+"""A volume more than this many times the largest is no statement any more: three fourfold steps beyond the data."""
+IN_RANGE, BEYOND, OPEN, UNKNOWN = "reached in range", "not reached in range", "undecided", "not identified"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How well a form foretells volumes that it was not fitted to."""
+
+    form: Form
+    reason: str
+    """Why it was not tried; '' where it was."""
+    errors: np.ndarray
+    """[K] predicted less observed score, in points; empty where it was not tried."""
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of `errors`, in points."""
+        return float(np.sqrt((self.errors**2).mean())) if len(self.errors) else NAN
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The form that was chosen, None where none could be tried, beside all that were."""
+
+    form: Form | None
+    candidates: tuple[Candidate, ...]
+
+
+def leave_one_out(curve: Curve, form: Form) -> Candidate:
+    """Each volume in turn predicted by `form` fitted to the others (all sizes of a volume are left out together).
+
+    Refused where a form has as many parameters as the points that are left, or more.
+    """
+    errors = np.zeros(len(curve.volumes))
+    for volume in np.unique(curve.volumes):
+        out = curve.volumes == volume
+        rest = curve.only(~out)
+        reason = refusal(rest, form)
+        if reason:
+            return Candidate(form, f"without one volume: {reason}", np.zeros(0))
+        problem = Problem(rest, form)
+        ends, logs, _ = problem.quick()
+        share = problem.between(logs[None], curve.volumes[out], curve.sizes[out])[0]
+        predicted = np.clip(ends[0] * (1 - share) + ends[1] * share, 0, 1)
+        errors[out] = POINTS * (predicted - curve.scores[out])
+    return Candidate(form, "", errors)
+
+
+def choose(curve: Curve, forms: Iterable[Form] = tuple(FORMS.values())) -> Choice:
+    """The form that predicts left-out volumes best, by this rule:
+
+    Forms are tried in the order of their number of parameters. One replaces the choice so far if its squared errors,
+    over the points, are smaller on average by more than `MARGIN` standard errors of that difference (the standard
+    deviation of the K differences over sqrt(K)); among forms with equally many parameters, if they are smaller at all.
+    """
+    candidates = tuple(leave_one_out(curve, form) for form in forms)
+    tried = sorted((own for own in candidates if not own.reason), key=lambda own: len(own.form.parameters))
+    chosen: Candidate | None = None
+    beaten: Candidate | None = None  # what the choice so far had to beat by the margin
+    for own in tried:
+        if chosen is None:
+            chosen = own
+        elif len(own.form.parameters) > len(chosen.form.parameters):
+            if _better(own, chosen):
+                beaten, chosen = chosen, own
+        elif own.rms < chosen.rms and (beaten is None or _better(own, beaten)):
+            chosen = own
+    return Choice(chosen.form if chosen else None, candidates)
+
+
+def _better(one: Candidate, other: Candidate) -> bool:
+    gain = other.errors**2 - one.errors**2
+    return bool(gain.mean() > MARGIN * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The largest volume foretold from the smaller ones."""
+
+    status: str
+    reason: str
+    volume: float = NAN
+    form: str = ""
+    """The form, chosen without the largest volume."""
+    observed: float = NAN
+    """Score there."""
+    predicted: Interval = NOTHING
+    """Score with its prediction interval."""
+
+    @property
+    def error(self) -> float:
+        """Predicted less observed, in points."""
+        return POINTS * (self.predicted.value - self.observed)
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the observed score lies in the prediction interval; None where there is none."""
+        return self.predicted.low <= self.observed <= self.predicted.high if self.status == FITTED else None
+
+
+def held_out(curve: Curve, confidence: float, form: Form | None = None) -> HeldOut:
+    """A check on one model's curve: `form` (chosen by `choose` where None) is fitted without the largest volume.
+
+    The prediction is the fitted curve, continued. The observed score shares its items with those that were fitted, so
+    its interval is that of a conditional mean: with r the residuals of the fitted points, S their covariance and k its
+    part between them and the largest volume,
+
+        m = f(parameters) + k' S^-1 r        observed ~ m, variance S_vv - k' S^-1 k
+
+    m's profile likelihood interval and that variance (times t^2 and the factor of an estimated covariance) are joined
+    by Zou and Donner 2008 (Statistics in Medicine 27): each half is the root of the sum of both halves' squares.
+    """
+    if len(np.unique(curve.sizes)) > 1:
+        return HeldOut(REFUSED, "the check is of one model's curve")
+    last = curve.volumes == curve.volumes.max()
+    rest = curve.only(~last)
+    form = form or choose(rest).form
+    if form is None:
+        return HeldOut(REFUSED, f"{int((~last).sum())} volumes without the largest are too few to choose a form")
+    law = fit(rest, form, confidence)
+    if law.status == REFUSED:
+        return HeldOut(REFUSED, f"without the largest volume: {law.reason}")
+    if law.scatter and law.curve.noise.df:
+        curve = replace(curve, noise=law.curve.noise)
+    covariance = curve.covariance
+    across = np.linalg.solve(law.curve.covariance, covariance[np.ix_(~last, last)])[:, 0]
+    own = float(covariance[last, last][0] - across @ covariance[np.ix_(~last, last)][:, 0])
+
+    def conditional(ends, shapes):
+        scores = law._scores(ends, shapes, curve.volumes, curve.sizes)
+        return scores[:, last] + ((rest.scores - scores[:, ~last]) @ across)[:, None]
+
+    middle = law._range(conditional)[0]
+    t = quantile((1 + confidence) / 2, law.curve.df)
+    noise = t**2 * max(own, 0.0) * inflation(curve, len(rest.volumes))
+    low = middle.value - np.sqrt((middle.value - middle.low) ** 2 + noise)
+    high = middle.value + np.sqrt((middle.high - middle.value) ** 2 + noise)
+    predicted = Interval(middle.value, max(0.0, float(low)), min(1.0, float(high)))
+    return HeldOut(FITTED, "", float(curve.volumes.max()), form.name, float(curve.scores[last][0]), predicted)
+
+
+@dataclass(frozen=True)
+class Reaching:
+    """The volume at which the fitted curve reaches a share of its ceiling."""
+
+    status: str
+    """`reached in range` (interval within the curve's volumes), `not reached in range` (wholly above them), `undecided`
+    (it holds the largest volume), or `not identified`."""
+    reason: str
+    volume: Interval = NOTHING
+    """Training items. A low end at the smallest volume means `there or below`."""
+
+
+def reaching(law: Fit, share: float = SHARE) -> Reaching:
+    """The volume v with score(v) = `share` * ceiling, for a fitted form in volume with a ceiling.
+
+    Not identified where the form has no ceiling, or where the interval runs past `FAR` times the largest volume.
+    """
+    if law.status == REFUSED:
+        return Reaching(UNKNOWN, law.reason)
+    form, curve = law.form, law.curve
+    if form.solve is None:
+        why = "depends on the size of the model" if form.joint else "has no ceiling"
+        return Reaching(UNKNOWN, f"{form.name} {why}")
+
+    def volume(ends, shapes):
+        start = ends[:, 0] if form.start else np.full(len(ends), curve.chance)
+        rise = ends[:, 1] - start
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            level = np.where(rise > 0, (share * ends[:, 1] - start) / rise, 0.0)
+            found = form.solve(np.maximum(level, 0.0), shapes, curve.volumes)
+        return np.maximum(found, curve.volumes.min())[:, None]
+
+    found = law._range(volume)[0]
+    largest = curve.volumes.max()
+    if not found.high <= FAR * largest:
+        return Reaching(UNKNOWN, f"nothing excludes volumes above {FAR:g} times the largest", found)
+    if found.high <= largest:
+        return Reaching(IN_RANGE, "", found)
+    return Reaching(BEYOND if found.low > largest else OPEN, "", found)
