@@ -8,7 +8,7 @@ settings and its files' sizes and times, so that planning again costs nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +138,8 @@ def _read_everything(study: Study) -> dict[str, Any]:
         for ability in grid.pools(source):
             left_out: Counter[str] = Counter()
             kept = read_pools.setdefault(f"{source}/{ability}", []) if source in seeding else None
-
-            def count(source=source, ability=ability, left_out=left_out, kept=kept) -> int:
-                number = 0
-                for item in pool_items(study, source, ability, left_out):
-                    number += 1
-                    if kept is not None:
-                        kept.append(item)
-                return number
-
-            found = read(count, 0)
+            items = pool_items(study, source, ability, left_out)
+            found = read(lambda items=items, kept=kept: _counted(items, kept), 0)
             sizes[f"sources.{source}/{ability}"] = found
             if settings.reviewed and found:
                 reasons = {reason: left_out[reason] for reason in NOT_KEPT if left_out[reason]}
@@ -181,6 +173,16 @@ def _read_everything(study: Study) -> dict[str, Any]:
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
     return {"items": sizes, "unchecked": unchecked, "reviewed": reviewed, "asking": asking}
+
+
+def _counted(items: Iterable[Item], kept: list[Item] | None) -> int:
+    """How many there are; added to `kept`, where that is a list."""
+    number = 0
+    for item in items:
+        number += 1
+        if kept is not None:
+            kept.append(item)
+    return number
 
 
 def _teachers(study: Study, pools: dict[str, list[Item]]) -> dict[str, Any]:

@@ -210,7 +210,8 @@ class Grid:
         """Settings that a dataset depends on, besides its pools."""
         found = self.datasets[dataset]
         settings = {"code_version": VERSIONS["dataset"], "seed": seed}
-        settings |= {f"audit_{policy}": "drop" for policy in (self.study.audit.dropped if self.study.audit else ())}
+        policies = self.study.audit.model_dump() if self.study.audit else {}
+        settings |= {f"audit_{name}": policy for name, policy in policies.items() if policy != "keep"}
         if any(self.study.sources[source].labelled for source in found.sources):  # a general pool has no abilities
             settings["abilities"] = " ".join(self.study.abilities)
         if found.kind == "mix":

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growthpace.data.datasets import counts, ranked, select
+from growthpace.data.datasets import counts, first_ids, ranked
 from growthpace.data.items import Item, Message, read_items
 from growthpace.data.pools import make_dataset, make_pool
 from growthpace.errors import InputError
@@ -25,8 +25,10 @@ def items(ids, ability="biology"):
     return [Item(i, ability, (Message("user", "Q"), Message("assistant", "A")), "none") for i in ids]
 
 
-def sizes(pools):
-    return lambda source, ability: len(pools[source, ability])
+def drawn(study, dataset, pools, seed):
+    """{pool: ids} of a dataset, as `make_dataset` draws them; pools: {(source, ability): ids}."""
+    wanted = counts(study, dataset, lambda source, ability: len(pools[source, ability]))
+    return {pool: first_ids(pools[pool], number, seed) for pool, number in wanted.items()}
 
 
 def study_with(volumes, abilities=ABILITIES):
@@ -39,16 +41,14 @@ def study_with(volumes, abilities=ABILITIES):
 
 @given(ids=IDS, seed=SEEDS, data=st.data())
 def test_a_smaller_volume_is_the_beginning_of_a_larger_one(ids, seed, data):
-    pools = {("curated", ability): items([f"{ability}{i}" for i in ids], ability) for ability in ABILITIES}
+    pools = {("curated", ability): [f"{ability}{i}" for i in ids] for ability in ABILITIES}
     larger = data.draw(st.integers(1, len(ids)))
     smaller = data.draw(st.integers(1, larger))
     study = study_with(sorted({3 * smaller, 3 * larger}))
-    chosen = [
-        {i.id for i in select(pools, counts(study, f"curated-{3 * volume}", sizes(pools)), seed)}
-        for volume in (smaller, larger)
-    ]
-    assert chosen[0] <= chosen[1]
-    assert [len(found) for found in chosen] == [3 * smaller, 3 * larger]
+    chosen = [drawn(study, f"curated-{3 * volume}", pools, seed) for volume in (smaller, larger)]
+    for pool in pools:
+        assert chosen[0][pool] == chosen[1][pool][:smaller]
+        assert len(set(chosen[1][pool])) == larger
 
 
 @given(ids=IDS, seed=SEEDS, order=st.randoms(use_true_random=False))
@@ -56,17 +56,18 @@ def test_the_order_of_files_does_not_matter(ids, seed, order):
     shuffled = list(ids)
     order.shuffle(shuffled)
     assert ranked(items(ids), seed) == ranked(items(shuffled), seed)
-    assert sorted(i.id for i in ranked(items(ids), seed)) == sorted(ids)
+    assert [i.id for i in ranked(items(ids), seed)] == first_ids(shuffled, len(ids), seed)
+    assert sorted(first_ids(ids, len(ids), seed)) == sorted(ids)
 
 
 @given(ids=IDS, others=IDS, seed=SEEDS, data=st.data())
 def test_other_abilities_and_other_volumes_do_not_matter(ids, others, seed, data):
     number = data.draw(st.integers(1, min(len(ids), len(others))))
-    alone = select({("curated", "biology"): items(ids)}, {("curated", "biology"): number}, seed)
-    pools = {("curated", "history"): items(others, "history"), ("curated", "biology"): items(ids)}
+    pools = {("curated", "history"): others, ("curated", "biology"): ids}
     study = study_with(sorted({2 * number, 2}), ("history", "biology"))
-    beside = select(pools, counts(study, f"curated-{2 * number}", sizes(pools)), seed)
-    assert [i for i in beside if i.ability == "biology"] == alone
+    beside = drawn(study, f"curated-{2 * number}", pools, seed)
+    assert beside["curated", "biology"] == first_ids(ids, number, seed)
+    assert beside["curated", "history"] == first_ids(others, number, seed)
 
 
 @given(ids=IDS, more=IDS, seed=SEEDS)

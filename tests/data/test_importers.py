@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from growthpace.data.importers import local_files, read_items_of
+from growthpace.data.importers.references import before_options
 from growthpace.data.items import Message, check_unique
 from growthpace.errors import InputError
 from growthpace.study import GENERAL, AlpacaItems, ChatItems, DoitItems, MicroworldItems
@@ -86,6 +87,17 @@ def test_doit_finds_the_options(read, question, answer, letters):
 @pytest.mark.parametrize("answer", ["B", "B.", "(B)", "（B）", "答案：B", "Answer: B"])
 def test_doit_letter_spellings(read, answer):
     assert one(read, {"messages": conversation(answer=answer)}).answer == "B"
+
+
+@pytest.mark.parametrize(("question", "before"), [
+    ("Which is it?\nA. one\nB. two\nC. three\nD. four", "Which is it?"),
+    ("A: Hello. B: Hi. Who spoke first?\nA. the man\nB. the woman\nC. a child\nD. none",
+     "A: Hello. B: Hi. Who spoke first?"),
+    ("下列正确的是（ ） A．甲 B．乙 C．丙 D．丁", "下列正确的是（ ）"),
+    ("Who wrote vitamin A?", ""),
+])  # fmt: skip
+def test_what_a_question_says_before_its_options(question, before):
+    assert before_options(question, "A") == before
 
 
 def test_doit_options_may_stand_in_an_earlier_turn(read):

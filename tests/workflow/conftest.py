@@ -1,9 +1,15 @@
-"""A finished small study, made once, and copies of it that tests may change and plan again."""
+"""A finished small study, made once, and copies of it that tests may change and plan again. What the tests of the
+endpoint and of a teacher use serves here too."""
 
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from projects import Project, new_project
+
+for name in ("endpoint", "synthesis"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / name))
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from faulty_server import KEY, Server, says
 from projects import CONFIG
 from test_workflow import LIGHT
 
 from growthpace.analysis.scores import read_frame
 from growthpace.data.items import Item, Message, write_items
 from growthpace.files import read_json
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "endpoint"))
-from faulty_server import KEY, Server, says
 
 pytestmark = pytest.mark.workflow
 

@@ -8,12 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from faulty_server import KEY, Server
 from projects import CONFIG, new_project
-
-for name in ("endpoint", "synthesis"):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / name))
-from faulty_server import KEY, Server  # noqa: E402
-from teachers import ITEMS, TEACHER, good  # noqa: E402
+from teachers import ITEMS, TEACHER, good
 
 pytestmark = pytest.mark.workflow
 

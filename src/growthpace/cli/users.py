@@ -49,7 +49,6 @@ def import_(
     import json
 
     from growthpace.data.preview import of_file, of_study, shown
-    from growthpace.errors import InputError
 
     if bool(key) == bool(importer):
         raise InputError(

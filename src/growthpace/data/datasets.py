@@ -90,8 +90,3 @@ def _mix_counts(study: Study, name: str, mix: Mix, pool_size) -> dict[tuple[str,
     for source, number in mix.add.items():
         wanted |= _even(study, source, number)
     return wanted
-
-
-def select(pools: dict[tuple[str, str], list[Item]], wanted: dict[tuple[str, str], int], seed: int) -> list[Item]:
-    """The first `wanted` items of each pool in the seed's order, pools in the order of `wanted`."""
-    return [item for pool, number in wanted.items() for item in ranked(pools[pool], seed)[:number]]

@@ -1,8 +1,8 @@
 """What the audit's policy (the study's section `audit`) leaves out of pools before datasets are drawn from them.
 
-`data/audit_items.json` lists the training items that leak and those that repeat another, whatever the policy is. It
-depends on all pools and suites but on no seed, volume or model, so that what is left of a pool is the same for all
-datasets and these stay nested (docs/audit.md). Light: the workflow is loaded with it.
+`data/audit_items.json` lists the training items that leak, or may, and those that repeat another, whatever the policy
+is. It depends on all pools and suites but on no seed, volume or model, so that what is left of a pool is the same for
+all datasets and these stay nested (docs/audit.md). Light: the workflow is loaded with it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from growthpace.grid import Grid
 from growthpace.paths import Paths
 from growthpace.study import Study
 
-POLICIES = ("leaked", "duplicates")
-"""Keys of the study's section `audit`, and of the list of items."""
+LISTS = ("leaked", "possible", "duplicates")
+"""What the list of items is made of; the study's section `audit` says which of them are left out."""
 
 LeftOut = dict[tuple[str, str], set[str]]
 """{(source, ability): ids}."""
@@ -27,17 +27,16 @@ def left_out(study: Study, sources: Iterable[str], paths: Paths) -> LeftOut:
 
     Raises `InputError` where the audit that it needs was not made.
     """
-    policies = study.audit.dropped if study.audit else []
-    if not policies:
+    dropped = study.audit.dropped if study.audit else {}
+    if not dropped:
         return {}
     if not paths.audit_items.exists():
-        raise InputError(
-            f"audit.{policies[0]}: drop, but {paths.audit_items} is not there; make it with `growthpace audit CONFIG`"
-        )
+        told = next(iter(dropped.values()))
+        raise InputError(f"audit.{told}, but {paths.audit_items} is not there; make it with `growthpace audit CONFIG`")
     listed, found = read_json(paths.audit_items), {}
-    for policy in policies:
+    for name in dropped:
         for source in sources:
-            for ability, ids in listed[policy].get(source, {}).items():
+            for ability, ids in listed[name].get(source, {}).items():
                 found.setdefault((source, ability), set()).update(ids)
     return found
 

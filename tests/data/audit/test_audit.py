@@ -50,6 +50,26 @@ def test_exact_leak_in_spite_of_case_and_space():
     assert serious(audit(pools, suites)) == [("leak", "curated", "leaked", "test", "asked", 1.0)]
 
 
+def test_a_question_with_other_options_may_leak():
+    """Possible: it is on a list of its own, for the policy drop_possible, and not among what surely leaks."""
+    question = text("question", 40)
+
+    def options(seed):
+        return "".join(f"\n{letter}. {text(f'{seed}{letter}', 20)}" for letter in "ABCD")
+
+    def asked(identifier, options):
+        messages = (Message("user", question + options), Message("assistant", "B"))
+        return Item(identifier, "history", messages, "letter", "B", tuple("ABCD"), 0.25)
+
+    pools = {"curated": [*pool("c", 5), asked("other", options("o"))]}
+    suites = {"test": [*pool("t", 5), asked("asked", options("p"))]}
+    found = full_audit(pools, suites)
+    assert serious(found.findings) == [("possible_leak", "curated", "other", "test", "asked", 1.0)]
+    assert (found.leaked, found.possible) == ({}, {("curated", "history"): ["other"]})
+    same = full_audit({"curated": [asked("same", options("p"))]}, suites)
+    assert (same.leaked, same.possible) == ({("curated", "history"): ["same"]}, {})
+
+
 @pytest.mark.parametrize(("copied", "value"), [(1.0, 1.0), (0.75, 0.75), (0.55, 0.55)])
 def test_partial_leak_has_its_share(copied, value):
     question = text("question", 200)

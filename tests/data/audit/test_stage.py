@@ -9,7 +9,7 @@ from growthpace.data.items import read_items
 from growthpace.data.policy import AuditInputs, left_out
 from growthpace.data.pools import make_dataset, make_pool, make_suite
 from growthpace.errors import InputError
-from growthpace.files import read_json
+from growthpace.files import read_json, write_json
 from growthpace.grid import Grid
 from growthpace.paths import Paths
 from growthpace.study import load_study
@@ -103,6 +103,16 @@ def test_a_pool_that_becomes_too_small_says_why(made):
     )
 
 
+def test_what_may_leak_is_left_out_where_the_policy_says_so(made):
+    for leaked, gone in (("keep", set()), ("drop", {"100"}), ("drop_possible", {"100", "7"})):
+        study, paths = made(changed("audit", {"leaked": leaked, "duplicates": "drop"}))
+        audit_study(study, paths)
+        listed = read_json(paths.audit_items)
+        write_json(paths.audit_items, listed | {"possible": {"curated": {"biology": ["biology:7"]}}})
+        left = left_out(study, ["curated"], paths)["curated", "biology"]
+        assert left == {f"biology:{number}" for number in {"3", *gone}}
+
+
 def test_a_dataset_needs_the_audit_that_its_policy_names(made):
     study, paths = made(changed("audit", {"leaked": "keep", "duplicates": "drop"}))
     with pytest.raises(InputError, match=r"audit.duplicates: drop, but .*audit_items.json is not there; make it with"):
@@ -137,7 +147,7 @@ def test_the_summary_says_what_is_wrong_and_what_to_do(made):
     assert "what to do: nothing, they are left out of the datasets (audit.leaked: drop)" in lines
     assert "leave all but one out with audit.duplicates: drop" in lines
     assert "licence unknown: curated. State it (sources.curated.licence)" in lines
-    assert "left out of the datasets (audit.leaked: drop): curated/biology 1 of 22" in lines
+    assert "left out of the datasets, leaked (audit.leaked: drop): curated/biology 1 of 22" in lines
     assert "tokens not counted for s, m" in lines
 
 

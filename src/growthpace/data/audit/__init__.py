@@ -7,7 +7,7 @@ a page of the table, `stage.audit_study` does it for a study's files. Kinds of f
 |---|---|---|---|
 | `leak` | training item | evaluated item with the same prompt | 1 |
 | `partial_leak` | training item | evaluated item most of whose 13-grams it contains | larger share, 0.5 to 1 |
-| `possible_leak` | training item | evaluated item most of whose 20-grams alone it contains | that share, 0.5 to 1 |
+| `possible_leak` | training item | evaluated item it may contain (`leaks.Leak.sure`) | larger share, 0.5 to 1 |
 | `spread_leak` | none | evaluated item whose n-grams several training items contain | that share, 0.5 to 1 |
 | `suite_overlap` | evaluated item | item of another suite with the same prompt | 1 |
 | `duplicate_within`, `duplicate_between` | item | equal item of the same source; of another | 1 |
@@ -110,6 +110,8 @@ class Audit:
     """Columns as in `schema`, most serious kinds first."""
     leaked: dict[tuple[str, str], list[str]]
     """{(source, ability): ids} of training items that say what is evaluated, sorted."""
+    possible: dict[tuple[str, str], list[str]]
+    """Of others that may, as `possible_leak`."""
     repeated: dict[tuple[str, str], list[str]]
     """{(source, ability): ids} of items that repeat another of their source, which stays, sorted."""
     sizes: dict[tuple[str, str], int]
@@ -172,11 +174,11 @@ class _Run:
                     sizes[source, item.ability] += 1
             if source in licences:
                 self._add("licence", source, "", number, detail=licences[source] or UNKNOWN_LICENCE)
-        leaked = self._leaks()
+        leaked, possible = self._leaks()
         self._suite_overlaps()
         repeated = self._repeats()
         self._counts()
-        return Audit(self._table(), leaked, repeated, dict(sizes))
+        return Audit(self._table(), leaked, possible, repeated, dict(sizes))
 
     def _add(self, kind: str, source: str, ability: str, value: float, **more: Any) -> None:
         row = dict.fromkeys(COLUMNS, "") | {"ngram_13": None, "ngram_20": None} | more
@@ -215,8 +217,8 @@ class _Run:
 
     # --- findings on all of them ---
 
-    def _leaks(self) -> dict[tuple[str, str], list[str]]:
-        search, leaked = self.search, defaultdict(set)
+    def _leaks(self) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, str], list[str]]]:
+        search, leaked, possible = self.search, defaultdict(set), defaultdict(set)
         numbers = {}
         pairs = search.pairs()
         wanted = {key[:3] for key in pairs}
@@ -225,8 +227,7 @@ class _Run:
                 numbers[identity] = number
         for (source, ability, item, place), leak in pairs.items():
             suite, asked = search.places[place]
-            if leak.sure:
-                leaked[source, ability].add(item)
+            (leaked if leak.sure else possible)[source, ability].add(item)
             same, number = leak.share == SAME_PROMPT, numbers[source, ability, item]
             self._add(
                 "leak" if same else "partial_leak" if leak.sure else "possible_leak",
@@ -256,7 +257,8 @@ class _Run:
                 detail=_beginning(search.texts[place].prompt),
                 other_origin=asked.origin,
             )
-        return {pool: sorted(ids) for pool, ids in sorted(leaked.items())}
+        possible = {pool: ids - leaked.get(pool, set()) for pool, ids in possible.items()}
+        return tuple({pool: sorted(ids) for pool, ids in sorted(found.items()) if ids} for found in (leaked, possible))
 
     def _suite_overlaps(self) -> None:
         prompts: dict[str, dict[str, Item]] = {}

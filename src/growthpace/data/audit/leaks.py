@@ -1,7 +1,8 @@
 """Leaks: training items that say what is evaluated.
 
-Of an evaluated item, the prompt and the prompt with its reference are each looked for in each training item, by two
-measures, and the larger share counts: `ngram_13`, the share of its n-grams of 13 tokens (GPT-3's contamination study,
+Of an evaluated item, the prompt and the prompt with its reference are each looked for in each training item (and the
+question without its options, which alone makes a leak no more than possible), by two measures, and the larger share
+counts: `ngram_13`, the share of its n-grams of 13 tokens (GPT-3's contamination study,
 arXiv 2005.14165, appendix C), and `ngram_20`, that of its n-grams of 20 characters without space and punctuation, which
 sees through formulas and formatting. N-grams in more than a twentieth of the items of an ability in a suite
 (`template_of`) are taken for a template (an instruction, a shared passage) and not counted. What is too short for an
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from growthpace.data.audit.texts import Stream, Text, distinct, ngrams, streams
+from growthpace.data.audit.texts import Stream, Text, distinct, ngrams, streams, without_options
 from growthpace.data.items import Item
 
 SIZES = (13, 20)
@@ -28,6 +29,9 @@ PARTIAL = 0.5
 TEMPLATE, TEMPLATE_SHARE = (5, 100), 0.05
 """N-grams that more items of an ability share in a suite than this share of them, at least and at most so many, are a
 template and not a content. The upper bound keeps a common phrase from being compared with much of a large suite."""
+PROMPT, WHOLE, NO_OPTIONS = range(3)
+"""What is looked for of an evaluated item, its units: its prompt, that with its reference, its question alone."""
+UNITS = 3
 SAME_PROMPT = 2.0
 """Stands for a share: an equal prompt counts for more than equal n-grams."""
 
@@ -37,7 +41,8 @@ class Leak:
     """A training item and the evaluated item that it gives away."""
 
     sure: bool
-    """Whether the prompts are equal or `ngram_13` is at least `PARTIAL`; else only `ngram_20` is."""
+    """Whether the prompts are equal, or the training item has at least `PARTIAL` of the 13-grams of the prompt, options
+    included; else it is 20-grams alone, or a question without its options."""
     share: float
     """Larger of the two shares, `SAME_PROMPT` for an equal prompt."""
     ngram_13: float
@@ -60,8 +65,8 @@ class LeakSearch:
         self.prompts: dict[str, list[int]] = defaultdict(list)
         for place, text in enumerate(self.texts):
             self.prompts[text.prompt].append(place)
-        # Unit 2 n is the prompt of place n, unit 2 n + 1 its prompt and reference.
-        units = [part for text in self.texts for part in (text.prompt, text.whole)]
+        alone = (without_options(item) for _, item in self.places)
+        units = [u for text, stem in zip(self.texts, alone, strict=True) for u in (text.prompt, text.whole, stem)]
         made = streams(units) if units else (_EMPTY, _EMPTY)
         self._indexes = [
             _Index(distinct(ngrams(stream, size)), len(units), np.array(groups))
@@ -77,17 +82,21 @@ class LeakSearch:
         if not self.places:
             return
         pairs: dict[tuple[int, int], list[float]] = {}
+        sure: set[tuple[int, int]] = set()
         for number, (index, stream, size) in enumerate(zip(self._indexes, made, SIZES, strict=True)):
             for position, unit, share in index.contained(source, ngrams(stream, size)):
-                known = pairs.setdefault((position, unit // 2), [0.0, 0.0])
+                pair = (position, unit // UNITS)
+                known = pairs.setdefault(pair, [0.0, 0.0])
                 known[number] = max(known[number], share)
+                if size == SIZES[0] and unit % UNITS != NO_OPTIONS:
+                    sure.add(pair)
         for position, text in enumerate(texts):
             for place in self.prompts.get(text.prompt, ()):
                 pairs[position, place] = [SAME_PROMPT, SAME_PROMPT]
-        for (position, place), shares in pairs.items():
-            leak = Leak(shares[0] >= PARTIAL, max(shares), min(shares[0], 1.0), min(shares[1], 1.0))
-            if leak.share >= PARTIAL:
-                self._note(source, items[position], place, leak)
+                sure.add((position, place))
+        for pair, shares in pairs.items():
+            leak = Leak(pair in sure, max(shares), *(min(share, 1.0) for share in shares))
+            self._note(source, items[pair[0]], pair[1], leak)
 
     def _note(self, source: str, item: Item, place: int, leak: Leak) -> None:
         """Keeps a pair if it is the worst of its evaluated item, or of its training item within a suite; of equals the
@@ -119,8 +128,9 @@ class LeakSearch:
         shares: dict[tuple[str, int], list[float]] = {}
         for number, index in enumerate(self._indexes):
             for source, unit, share in index.found_anywhere():
-                known = shares.setdefault((source, unit // 2), [0.0, 0.0])
-                known[number] = max(known[number], share)
+                if unit % UNITS != NO_OPTIONS:
+                    known = shares.setdefault((source, unit // UNITS), [0.0, 0.0])
+                    known[number] = max(known[number], share)
         for (source, place), found in shares.items():
             if (source, place) not in self.by_place:
                 yield source, place, (found[0], found[1])
@@ -155,11 +165,11 @@ class _Index:
         """Which entries are no template: it is counted in whole items. groups: the suite and ability of each place."""
         if not len(grams.hashes):
             return np.empty(0, dtype=bool)
-        group = groups[grams.owners // 2]
+        group = groups[grams.owners // UNITS]
         own = np.ones(len(grams.hashes), dtype=bool)
         for number in np.unique(group):
             here = group == number
-            known, counts = np.unique(grams.hashes[here & (grams.owners % 2 == 1)], return_counts=True)
+            known, counts = np.unique(grams.hashes[here & (grams.owners % UNITS == WHOLE)], return_counts=True)
             most = template_of(int((groups == number).sum()))
             own[here] = ~np.isin(grams.hashes[here], known[counts > most])
         return own

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 EXPLAINED = {
     "leak": "Training items whose prompt is evaluated: scores on them measure memory.",
     "partial_leak": "Training items that hold half or more of the 13-grams (tokens) of an evaluated item.",
-    "possible_leak": "The same of its 20-grams (characters) alone: copies in another wording or notation, but also "
-    "short questions of one pattern; no policy leaves anything out for them.",
+    "possible_leak": "The same of its 20-grams (characters) alone, or of its question without the options: copies in "
+    "another wording or notation, but also questions of one pattern.",
     "spread_leak": "Evaluated items whose n-grams are in a source, for the most part, but not in one item. Often "
     "chance phrases of short questions; no policy leaves anything out for them.",
     "suite_overlap": "Prompts that are in two suites.",
@@ -38,7 +38,7 @@ EXPLAINED = {
 ADVICE = {
     "leak": "leave them out with audit.leaked: drop, or correct the split",
     "partial_leak": "look at the worst; audit.leaked: drop leaves them out",
-    "possible_leak": "look at the worst, and correct the split where they are copies",
+    "possible_leak": "look at the worst; audit.leaked: drop_possible leaves them all out, copies or not",
     "suite_overlap": "remove them from one of the suites",
     "duplicate_within": "leave all but one out with audit.duplicates: drop",
     "near_within": "look at the worst; audit.duplicates: drop leaves out all but one",

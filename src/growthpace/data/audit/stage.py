@@ -10,7 +10,7 @@ from typing import Any
 from growthpace.data.audit import FAULTS, UNKNOWN_LICENCE, Audit, TokenCounter, audit
 from growthpace.data.audit.page import ADVICE, EXPLAINED, audit_html, by_kind
 from growthpace.data.items import Item, read_items, stream_items
-from growthpace.data.policy import POLICIES, AuditInputs
+from growthpace.data.policy import LISTS, AuditInputs
 from growthpace.errors import InputError
 from growthpace.files import write_json, write_table, write_text
 from growthpace.grid import Grid
@@ -76,12 +76,17 @@ def _on_tokens(study: Study, counters: Sequence[TokenCounter]) -> str:
 
 
 def _listed(found: Audit) -> dict[str, Any]:
-    """{policy: {source: {ability: ids}}}."""
-    listed: dict[str, dict[str, dict[str, list[str]]]] = {policy: {} for policy in POLICIES}
-    for policy, pools in zip(POLICIES, (found.leaked, found.repeated), strict=True):
+    """{list: {source: {ability: ids}}}."""
+    listed: dict[str, dict[str, dict[str, list[str]]]] = {name: {} for name in LISTS}
+    for name, pools in _lists(found):
         for (source, ability), ids in pools.items():
-            listed[policy].setdefault(source, {})[ability] = ids
+            listed[name].setdefault(source, {})[ability] = ids
     return listed
+
+
+def _lists(found: Audit) -> Iterator[tuple[str, dict[tuple[str, str], list[str]]]]:
+    """(list, {(source, ability): ids})."""
+    yield from zip(LISTS, (found.leaked, found.possible, found.repeated), strict=True)
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
@@ -149,18 +154,28 @@ def _told(row: dict[str, Any]) -> str:
 
 
 def _advice(study: Study, kind: str) -> str:
-    dropped = study.audit.dropped if study.audit else []
-    if kind in ("leak", "partial_leak") and "leaked" in dropped:
-        return "nothing, they are left out of the datasets (audit.leaked: drop)"
-    if kind in ("duplicate_within", "near_within") and "duplicates" in dropped:
-        return "nothing, all but one are left out of the datasets (audit.duplicates: drop)"
-    return ADVICE[kind]
+    dropped = study.audit.dropped if study.audit else {}
+    listed = _LISTED.get(kind)
+    if listed not in dropped:
+        return ADVICE[kind]
+    who = "all but one" if listed == "duplicates" else "they"
+    return f"nothing, {who} are left out of the datasets (audit.{dropped[listed]})"
+
+
+_LISTED = {
+    "leak": "leaked",
+    "partial_leak": "leaked",
+    "possible_leak": "possible",
+    "duplicate_within": "duplicates",
+    "near_within": "duplicates",
+}
+"""Kinds of finding to the list that their items are on."""
 
 
 def _policies(study: Study, found: Audit) -> Iterator[str]:
     """What the policy leaves out, and of how many."""
-    dropped = study.audit.dropped if study.audit else []
-    for policy, pools in zip(POLICIES, (found.leaked, found.repeated), strict=True):
-        if policy in dropped and pools:
+    dropped = study.audit.dropped if study.audit else {}
+    for name, pools in _lists(found):
+        if name in dropped and pools:
             told = ", ".join(f"{s}/{a} {len(ids):,} of {found.sizes[s, a]:,}" for (s, a), ids in pools.items())
-            yield f"  left out of the datasets (audit.{policy}: drop): {told}"
+            yield f"  left out of the datasets, {name} (audit.{dropped[name]}): {told}"

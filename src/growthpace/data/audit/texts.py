@@ -15,7 +15,8 @@ from functools import cache
 
 import numpy as np
 
-from growthpace.data.items import Item
+from growthpace.data.importers.references import before_options
+from growthpace.data.items import Item, Message
 
 _EAST_ASIAN = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
 """First and last code points of the scripts whose characters are tokens by themselves."""
@@ -49,10 +50,24 @@ class Text:
 def text_of(item: Item) -> Text:
     """The item's texts, normalised."""
     texts = [normalised(message.content) for message in item.messages]
-    first = 1 if item.messages and item.messages[0].role == "system" else 0
-    own = texts[first + 2 * item.shots :]
+    own = texts[len(texts) - len(_own(item)) :]
     roles = (f"{message.role}:{text}" for message, text in zip(item.messages, texts, strict=True))
     return Text("\n".join(own[:-1]), "\n".join(own), digest("\n".join(roles)))
+
+
+def without_options(item: Item) -> str:
+    """The prompt of a question with options as if it had none, normalised; empty for any other item. The same question
+    is often asked with other options, or with the same in another order."""
+    if item.scorer not in ("letter", "letters"):
+        return ""
+    alone = before_options(item.messages[-2].content, item.answer)
+    return normalised("\n".join([*(m.content for m in _own(item)[:-2]), alone])) if alone else ""
+
+
+def _own(item: Item) -> tuple[Message, ...]:
+    """The item's turns, without a system message and worked examples."""
+    first = 1 if item.messages and item.messages[0].role == "system" else 0
+    return item.messages[first + 2 * item.shots :]
 
 
 @dataclass(frozen=True)

@@ -66,25 +66,37 @@ def options(question: str, wanted: str) -> str:
     followed by its text. Of several ways found in one question the most trusted one that has the `wanted` letters
     counts, so that speakers called A and B, or a vitamin C, are not taken for options.
     """
-    found = ""
+    return _options(question, wanted)[0]
+
+
+def before_options(question: str, wanted: str) -> str:
+    """What a question says before its options (see `options`); empty where it has none."""
+    letters, start = _options(question, wanted)
+    return question[:start].rstrip() if set(wanted) <= set(letters) else ""
+
+
+def _options(question: str, wanted: str) -> tuple[str, int]:
+    """The option letters and where the first stands; ("", 0) where there are none."""
+    found = ("", 0)
     for style, pattern in _STYLES.items():
         anywhere = _run(question, pattern)
         # Options on lines of their own: a letter within the last option's text (`D. growth of E. coli`) is none.
-        at_lines = _run(question, pattern, lines=True) if style != "bare" else ""
-        letters = at_lines if len(at_lines) >= 4 else anywhere
+        at_lines = _run(question, pattern, lines=True) if style != "bare" else ("", 0)
+        letters, start = at_lines if len(at_lines[0]) >= 4 else anywhere
         if len(letters) >= 2:
             if set(wanted) <= set(letters):
-                return letters
-            found = found or letters
+                return letters, start
+            found = found if found[0] else (letters, start)
     return found
 
 
-def _run(question: str, pattern: re.Pattern, lines: bool = False) -> str:
-    """The longest A, B, C, ... among the letters that `pattern` finds, each with a text of its own."""
+def _run(question: str, pattern: re.Pattern, lines: bool = False) -> tuple[str, int]:
+    """The longest A, B, C, ... among the letters that `pattern` finds, each with a text of its own, and where it
+    begins."""
     matches = [
         m for m in pattern.finditer(question) if not lines or not question[: m.start()].rpartition("\n")[2].strip()
     ]
-    longest = 0
+    longest, start = 0, 0
     for first, match in enumerate(matches):
         if match[1] != "A":
             continue
@@ -94,8 +106,9 @@ def _run(question: str, pattern: re.Pattern, lines: bool = False) -> str:
                 length, end = length + 1, later.end()
         if not question[end:].strip():
             length -= 1  # a letter that ends the question has no text: `C. vitamin D.`
-        longest = max(longest, length)
-    return "".join(chr(ord("A") + n) for n in range(longest))
+        if length > longest:
+            longest, start = length, match.start()
+    return "".join(chr(ord("A") + n) for n in range(longest)), start
 
 
 def question_of(messages: Iterable[Message]) -> str:
