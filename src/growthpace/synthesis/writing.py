@@ -27,7 +27,7 @@ up."""
 Ask = Callable[[Sequence[Request]], list[Result]]
 
 
-class Unknown(Exception):  # noqa: N818
+class Unknown(Exception):  # noqa: N818 (what is to be asked, no failure)
     """The cache alone does not know the answers to these requests."""
 
     def __init__(self, requests: list[Request]):
