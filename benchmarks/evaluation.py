@@ -33,11 +33,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tables import NO_GPU, processor, replace_section
+from tables import NO_GPU, installed, processor, replace_section
 from training_items import SHAPES, data_folder, llama_config, save_tokenizer
 
 SUITES = ("letters", "perplexity")
@@ -260,9 +259,10 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
             engine.score(asked[:64])
             computed = attended = 0
             began = time.perf_counter()
-            engine.score(asked)
+            found = engine.score(asked)
             seconds = time.perf_counter() - began
             hook.remove()
+            alone = apart(engine, asked, found)
             peak = peak_of(device_name(options.threads), "bf16")
             work = model_operations(shape, computed, attended, "full") / 3  # forward only
             points.append(
@@ -276,10 +276,30 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "tokens_computed_per_second": round(computed / seconds),
                     "share_of_peak": round(work / seconds / peak.tflops / 1e12, 4) if peak else None,
                     "peak_gb": round(peak_memory() / 2**30, 2),
+                    **alone,
                 }
             )
             print(json.dumps(points[-1]), flush=True)
     return points
+
+
+ALONE = 300
+"""Items that are scored once more, each in a pass of its own."""
+
+
+def apart(engine, asked: list, found: list) -> dict[str, Any]:
+    """How far some items scored alone are from the same in batches: nats, and choices that differ, near-ties or not."""
+    from growthpace.analysis.scores import NEAR_TIE
+
+    chosen = random.Random(0).sample(range(len(asked)), min(ALONE, len(asked)))
+    worst, other, firm = 0.0, 0, 0
+    for place in chosen:
+        alone, batch = list(engine.score([asked[place]])[0]), list(found[place])
+        worst = max(worst, *(abs(a - b) for a, b in zip(alone, batch, strict=True)))
+        if alone.index(max(alone)) != batch.index(max(batch)):
+            first, second = sorted(batch)[-2:]
+            other, firm = other + 1, firm + (second - first >= NEAR_TIE)
+    return {"alone": len(chosen), "alone_nats": round(worst, 4), "alone_differ": other, "alone_differ_firmly": firm}
 
 
 # --- what is written -------------------------------------------------------------------------------------------------
@@ -287,14 +307,15 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
 TITLE = "# Evaluation: speed\n\nWritten by `benchmarks/evaluation.py`; its docstring says what each side is.\n"
 SIDES, GPU = "## Side by side", "## The whole of MMLU on a GPU"
 GPU_HEADER = (
-    "| model | worked examples | items/s | tokens computed/s | share of the stated peak | peak memory, GB |\n"
-    "|---|---|---|---|---|---|\n"
+    "| model | worked examples | items/s | tokens computed/s | share of the stated peak | peak memory, GB "
+    "| alone and in a batch, nats | choices that differ, beyond near-ties |\n"
+    "|---|---|---|---|---|---|---|---|\n"
 )
 
 
 def write_section(path: Path, title: str, body: str) -> None:
     """Replaces one section of the table's file; the other one stays."""
-    empty = "".join(f"| 7b | {shots} | | | | |\n" for shots in (0, SHOTS))
+    empty = "".join(f"| 7b | {shots} | | | | | | |\n" for shots in (0, SHOTS))
     sections = {SIDES: "", GPU: f"{NO_GPU} `python benchmarks/evaluation.py gpu` measures them.\n\n{GPU_HEADER}{empty}"}
     replace_section(path, TITLE, sections, title, body)
 
@@ -303,7 +324,7 @@ def circumstances(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor(options.threads)
-    versions = {name: version(name) for name in LIBRARIES}
+    versions = installed(LIBRARIES)
     return {"device": device, "versions": versions, "date": datetime.date.today().isoformat()}
 
 
@@ -333,7 +354,8 @@ def gpu_table(points: list[dict[str, Any]], around: dict[str, Any]) -> str:
     for point in points:
         share = "" if point["share_of_peak"] is None else f"{100 * point['share_of_peak']:.1f} %"
         cells = [point["shape"], point["shots"], f"{point['items_per_second']:,}"]
-        cells += [f"{point['tokens_computed_per_second']:,}", share, point["peak_gb"]]
+        cells += [f"{point['tokens_computed_per_second']:,}", share, point["peak_gb"], point["alone_nats"]]
+        cells.append(f"{point['alone_differ']} of {point['alone']}, {point['alone_differ_firmly']}")
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return f"{said(around)} bf16, random weights.\n\n{GPU_HEADER}" + "\n".join(rows) + "\n"
 

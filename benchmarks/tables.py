@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 NO_GPU = "No GPU was at hand when this was written: these cells are empty, and nothing in them was estimated."
@@ -13,6 +15,17 @@ def processor(threads: int) -> str:
     """The processor's name and how many threads were used."""
     names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     return f"{names[0] if names else platform.machine()}, {threads} threads"
+
+
+def installed(libraries: Iterable[str]) -> dict[str, str]:
+    """The versions of those libraries that are there: a GPU's table needs none of the other sides'."""
+    found = {}
+    for name in libraries:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def replace_section(path: Path, head: str, sections: dict[str, str], title: str, body: str) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tables import NO_GPU, processor, replace_section
+from tables import NO_GPU, installed, processor, replace_section
 from training_items import POINTS
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")
@@ -22,7 +21,7 @@ def circumstances(options: argparse.Namespace) -> dict[str, Any]:
     device = device_name(options.threads)
     if options.device == "cpu":
         device = processor(options.threads)
-    versions = {name: version(name) for name in LIBRARIES}
+    versions = installed(LIBRARIES)
     date = datetime.date.today().isoformat()
     return {"device": device, "precision": options.precision, "versions": versions, "date": date}
 
