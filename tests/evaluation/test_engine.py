@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from importlib.machinery import ModuleSpec
@@ -16,7 +17,7 @@ import tiny
 from growthpace.analysis.scores import NEAR_TIE
 from growthpace.errors import InputError
 from growthpace.evaluation import engine as engine_module
-from growthpace.evaluation import generating, memory
+from growthpace.evaluation import forest, generating, memory
 from growthpace.evaluation.engine import Engine, NotFiniteError, Question
 
 SHAPE = {
@@ -281,6 +282,33 @@ def test_shared_beginnings_change_no_score(folder, batch_tokens):
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     engine = Engine(folder, "paper", threads=1, batch_tokens=batch_tokens)
     assert_close(engine.score(alike()), [tuple(naive(model, question)) for question in alike()])
+
+
+def plainly(query, key, value, pack, scaling):
+    """What the GPU's kernel computes, segment by segment; shapes (tokens, heads, width), keys may have fewer heads."""
+    found, cuts, seen = [], pack.cuts.tolist(), pack.seen_cuts.tolist()
+    assert pack.longest == max(b - a for a, b in itertools.pairwise(cuts))
+    assert pack.longest_seen == max(b - a for a, b in itertools.pairwise(seen))
+    for (a, b), (c, d) in zip(itertools.pairwise(cuts), itertools.pairwise(seen), strict=True):
+        repeated = query.shape[1] // key.shape[1]
+        q, k, v = query[a:b], *(x[c:d].repeat_interleave(repeated, dim=1) for x in (key, value))
+        scores = torch.einsum("qhw,khw->hqk", q, k) * (scaling or q.shape[2] ** -0.5)
+        hidden = torch.ones(b - a, d - c, dtype=torch.bool).triu(d - c - (b - a) + 1)
+        found.append(torch.einsum("hqk,khw->qhw", scores.masked_fill(hidden, float("-inf")).softmax(-1), v))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("copied", [1, 100, 2**16])
+def test_the_kernel_of_gpus_is_given_what_each_segment_sees(folder, monkeypatch, copied):
+    engine = Engine(folder, "paper", threads=1)
+    asked = [*questions(), *alike()]
+    expected = engine.score(asked)
+    calls = []
+    monkeypatch.setattr(forest, "COPIED", copied)
+    monkeypatch.setattr(forest, "in_one_kernel", lambda query: True)
+    monkeypatch.setattr(forest, "flash", lambda *given: calls.append(given) or plainly(*given))
+    assert_close(engine.score(asked), expected)
+    assert bool(calls) == engine.plain
 
 
 def test_a_shared_beginning_is_computed_once(llama, monkeypatch):

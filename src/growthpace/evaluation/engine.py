@@ -31,6 +31,7 @@ from growthpace.evaluation.questions import Ids, NotFiniteError, Question
 from growthpace.evaluation.scoring import Scores, score_in_forest, score_through_mask
 from growthpace.models.base import quiet_libraries
 from growthpace.models.checkpoints import load_checkpoint, weight_bytes
+from growthpace.models.kernels import steady_kernels
 from growthpace.models.plain import is_plain
 from growthpace.models.tokenizer import load_tokenizer
 from growthpace.study import Model
@@ -70,6 +71,7 @@ class Engine:
         self.folder, self.generation, self._vllm = folder, generation, None
         settings = settings or Model(folder=folder)
         torch.set_num_threads(threads)
+        steady_kernels()
         self.tokenizer = load_tokenizer(folder, settings.trust_remote_code)
         self.encoder = Encoder(self.tokenizer, form)
         devices = devices or [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]

@@ -4,10 +4,14 @@ A row holds trees of segments: a beginning that several prompts share, after it 
 candidate. A segment attends to those it grows from and, causally, to itself; its positions go on where they end. So a
 prompt is computed once for all its candidates, a beginning once for all its prompts, and what stands beside a question
 in its row cannot reach it.
+
+In half precision on a GPU, one kernel attends all segments of a row, each to its own copy of what it grows from; else
+they are attended one after the other.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +24,24 @@ from growthpace.evaluation.questions import Question
 IN_FOREST = "growthpace_in_forest"
 """The name under which transformers knows `attend_in_forest`."""
 Span = tuple[int, int]
+COPIED = 2**16
+"""Tokens whose keys and values are copied for one call of the kernel; in a model of 7b a gigabyte."""
+WIDEST = 256
+"""Width of a head up to which the kernel goes."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Segments that one call of the kernel attends: which of the row's tokens ask, and which are seen."""
+
+    asking: slice
+    seen: torch.Tensor
+    """The row's places that the segments see, segment by segment."""
+    cuts: torch.Tensor
+    """[segments + 1] where each one's tokens begin among those that ask."""
+    seen_cuts: torch.Tensor
+    longest: int
+    longest_seen: int
 
 
 @dataclass
@@ -34,6 +56,8 @@ class Forest:
     """By question, by candidate, by token: (place in the row that predicts it, the token)."""
     masks: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict)
     """Masks by shape: those of one layer are those of all."""
+    packs: list[Pack] = field(default_factory=list)
+    """Made by the first layer for all."""
 
     def grow(self, tokens: Sequence[int], before: tuple[Span, ...]) -> tuple[Span, ...]:
         """Adds a segment after others; gives itself and what it grows from."""
@@ -52,6 +76,32 @@ class Forest:
             everything = torch.ones(rows, columns, dtype=torch.bool, device=device)
             self.masks[rows, columns] = everything.tril_(columns - rows)
         return self.masks[rows, columns]
+
+    def packed(self, device: torch.device) -> list[Pack]:
+        """The row's segments, in its order, for calls that copy COPIED tokens at most (or a single segment's)."""
+        if not self.packs:
+            part: list[tuple[Span, list[int]]] = []
+            copied = 0
+            for own, before in self.segments:
+                seen = [place for span in (*before, own) for place in range(*span)]
+                if part and copied + len(seen) > COPIED:
+                    self.packs.append(_pack(part, device))
+                    part, copied = [], 0
+                part.append((own, seen))
+                copied += len(seen)
+            self.packs.append(_pack(part, device))
+        return self.packs
+
+
+def _pack(part: list[tuple[Span, list[int]]], device: torch.device) -> Pack:
+    lengths, seen_lengths = [stop - start for (start, stop), _ in part], [len(seen) for _, seen in part]
+
+    def cuts(sizes: list[int]) -> torch.Tensor:
+        return torch.tensor([0, *itertools.accumulate(sizes)], dtype=torch.int32, device=device)
+
+    seen = torch.tensor([place for _, places in part for place in places], device=device)
+    asking = slice(part[0][0][0], part[-1][0][1])
+    return Pack(asking, seen, cuts(lengths), cuts(seen_lengths), max(lengths), max(seen_lengths))
 
 
 def plant(questions: Sequence[Question], shared: Sequence[int]) -> Forest:
@@ -78,6 +128,8 @@ def attend_in_forest(module, query, key, value, attention_mask, dropout=0.0, sca
     query: shape (1, heads, tokens, width of a head); key and value may have fewer heads. Returns shape (1, tokens,
     heads, width) and no weights, as transformers expects it.
     """
+    if in_one_kernel(query):
+        return _attend_packs(query, key, value, scaling, forest), None
     grouped = query.shape[1] != key.shape[1]
     parts = []
     for (start, stop), before in forest.segments:
@@ -90,6 +142,31 @@ def attend_in_forest(module, query, key, value, attention_mask, dropout=0.0, sca
             )
         )
     return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def in_one_kernel(query: torch.Tensor) -> bool:
+    """Whether torch's flash attention takes such queries: half precision, on a GPU, heads of a width it knows."""
+    return query.is_cuda and query.dtype != torch.float32 and query.shape[3] % 8 == 0 and query.shape[3] <= WIDEST
+
+
+def _attend_packs(query, key, value, scaling, forest: Forest) -> torch.Tensor:
+    query, key, value = (x[0].transpose(0, 1) for x in (query, key, value))  # (tokens, heads, width)
+    parts = [
+        flash(query[pack.asking], key[pack.seen], value[pack.seen], pack, scaling)
+        for pack in forest.packed(query.device)
+    ]
+    return torch.cat(parts)[None]
+
+
+def flash(query, key, value, pack: Pack, scaling: float | None) -> torch.Tensor:
+    """Each segment's queries see, causally, the keys of the same segment, of which they are the last.
+
+    Shapes (tokens, heads, width); gives that of `query`. torch's public `varlen_attn` names its arguments otherwise in
+    every version; the operator under it does not.
+    """
+    return torch.ops.aten._flash_attention_forward(
+        query, key, value, pack.cuts, pack.seen_cuts, pack.longest, pack.longest_seen, 0.0, True, False, scale=scaling
+    )[0]
 
 
 AttentionInterface.register(IN_FOREST, attend_in_forest)

@@ -24,6 +24,7 @@ from growthpace.files import fingerprint, read_json, write_json
 from growthpace.grid import SELECTED, Grid, Run
 from growthpace.interruptible import StateFolder, Stopped, remove_partial
 from growthpace.models.base import quiet_libraries, weights_hash
+from growthpace.models.kernels import steady_kernels
 from growthpace.models.tokenizer import load_tokenizer
 from growthpace.paths import Paths
 from growthpace.planning.fitting import decide_checkpointing, device_fault
@@ -150,6 +151,7 @@ class _Training:
         quiet_libraries()
         check_tracking(self.recipe.tracking)
         torch.set_num_threads(self.study.threads)
+        steady_kernels()
         set_seed(self.run_.seed)
         self.tokenizer = load_tokenizer(self.base, self.settings.trust_remote_code)
         encoder = Encoder(self.tokenizer, self.study.format)
