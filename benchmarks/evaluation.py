@@ -246,7 +246,8 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
         engine = engine_module.Engine(folder, "paper", options.threads)
         for shots in (0, SHOTS):
             items = mmlu(options.per_subject, options.subjects)
-            asked = questions(engine.encoder, "letters", [(m if shots else m[-1:], c) for m, c in items])
+            items = [(m if shots else m[-1:], c) for m, c in items]
+            asked = [fitting(engine, *item) for item in items]
             computed, attended = 0, 0
 
             def count(module, arguments, named):
@@ -281,6 +282,15 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
             )
             print(json.dumps(points[-1]), flush=True)
     return points
+
+
+def fitting(engine, messages: list, candidates: list[str]):
+    """The question, without its first worked examples where it is longer than the model's context."""
+    (question,) = questions(engine.encoder, "letters", [(messages, candidates)])
+    while question.length > engine.context:
+        messages = messages[2:]
+        (question,) = questions(engine.encoder, "letters", [(messages, candidates)])
+    return question
 
 
 ALONE = 300

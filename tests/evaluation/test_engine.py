@@ -81,7 +81,7 @@ def naive(model, question: Question) -> list[float]:
     scores = []
     for candidate in question.candidates:
         ids = [*question.prompt, *candidate]
-        logs = torch.log_softmax(model(torch.tensor([ids])).logits[0].float(), dim=-1)
+        logs = torch.log_softmax(model(torch.tensor([ids], device=model.device)).logits[0].float(), dim=-1)
         start = len(question.prompt)
         scores.append(sum(float(logs[start + place - 1, token]) for place, token in enumerate(candidate)))
     return scores
@@ -187,7 +187,7 @@ def greedy(model, prompt, max_new_tokens: int, end: int):
     """One token at a time, each by a forward pass over all that is there."""
     ids, tokens = list(prompt), []
     while len(tokens) < max_new_tokens:
-        token = int(model(torch.tensor([ids])).logits[0, -1].argmax())
+        token = int(model(torch.tensor([ids], device=model.device)).logits[0, -1].argmax())
         if token == end:
             return tokens, True
         tokens.append(token)
@@ -300,7 +300,7 @@ def plainly(query, key, value, pack, scaling):
 
 @pytest.mark.parametrize("copied", [1, 100, 2**16])
 def test_the_kernel_of_gpus_is_given_what_each_segment_sees(folder, monkeypatch, copied):
-    engine = Engine(folder, "paper", threads=1)
+    engine = Engine(folder, "paper", threads=1, devices=["cpu"])
     asked = [*questions(), *alike()]
     expected = engine.score(asked)
     calls = []
@@ -400,7 +400,7 @@ def test_which_prompt_was_nan_is_known_after_memory_ran_out(tmp_path, monkeypatc
 
 def test_copies_of_the_model_share_the_batches(llama, talker):
     asked = questions()
-    one = Engine(llama, "paper", threads=1, batch_tokens=60)
+    one = Engine(llama, "paper", threads=1, batch_tokens=60, devices=["cpu"])
     two = Engine(llama, "paper", threads=1, batch_tokens=60, devices=["cpu", "cpu"])
     assert len(two.models) == 2
     progress = []
@@ -408,7 +408,8 @@ def test_copies_of_the_model_share_the_batches(llama, talker):
     assert progress == sorted(progress)
     assert progress[-1] == len(asked)
     copies = Engine(talker, "paper", threads=1, batch_tokens=60, devices=["cpu", "cpu"])
-    assert copies.generate(prompts(), 8) == Engine(talker, "paper", threads=1, batch_tokens=60).generate(prompts(), 8)
+    alone = Engine(talker, "paper", threads=1, batch_tokens=60, devices=["cpu"])
+    assert copies.generate(prompts(), 8) == alone.generate(prompts(), 8)
 
 
 def test_a_batch_alone_makes_the_same_batch(llama):

@@ -35,6 +35,7 @@ MEASURED = (
     "tokens_per_second",
     "answer_tokens_per_second",
     "tokens_per_second_per_device",
+    "model_flop_utilisation",  # None without a GPU
     "peak_memory_gb",
 )
 """What `training.json` tells of how it went, which is never twice the same."""
