@@ -18,7 +18,7 @@ VERSIONS = {
     "judging": 2,
     "grading": 2,
     "selection": 1,
-    "collect": 2,
+    "collect": 3,
     "fit": 1,
     "compare": 1,
     "advise": 1,

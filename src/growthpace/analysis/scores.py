@@ -35,8 +35,8 @@ OVERALL = "overall"
 """The ability of rows that average a study's own abilities, each weighing the same."""
 NEAR_TIE = 0.4
 """Nats by which the best of two candidates must lead to stay the best in another batch: in half precision each
-candidate's log-probability was seen to move by up to 0.19 (1,200 candidates of a 7b-shaped model; benchmarks/evaluation.md)
-and two may move apart."""
+candidate's log-probability was seen to move by up to 0.19 (1,200 candidates of a 7b-shaped model;
+benchmarks/evaluation.md), and two may move apart."""
 KINDS = ("untuned", "grid", "mix")
 """What a dataset is, in the order of all tables here."""
 CHECKPOINT = ["model", "parameters", "dataset", "kind", "source", "volume", "seed", "epoch", "selected", "suite"]
