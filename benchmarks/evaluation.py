@@ -17,7 +17,8 @@ the rounds, of ours over theirs in the same round.
 Each side's log-probabilities must be the others' to 1e-3, or there is no result.
 
 gpu: the whole test of MMLU, without and with five worked examples, by a 7b-shaped model with random weights in bf16:
-items and tokens per second, and the share of the device's stated peak that the tokens really computed come to.
+items and tokens per second, and the share of the device's stated peak that the tokens really computed come to; then
+some items once more, each alone, to tell how far a batch moves log-probabilities and turns choices.
 
 The last line is JSON: ratio_vs_paper_letters, ratio_vs_paper_perplexity, ratio_vs_lm_eval (the smaller one of both
 suites).
@@ -51,8 +52,8 @@ LIBRARIES = ("torch", "transformers", "lm-eval")
 # --- what is asked ---------------------------------------------------------------------------------------------------
 
 
-def mmlu(per_subject: int | None, subjects: int | None, seed: int = 0) -> list[tuple[list, list[str]]]:
-    """(Messages with worked examples of the subject, options) of MMLU's test; some subjects, some of their items."""
+def mmlu(per_subject: int | None, subjects: int | None, seed: int = 0) -> list:
+    """Items of MMLU's test with worked examples of their subject; of some subjects, some of their items."""
     from growthpace.data.benchmarks.mmlu import SUBJECTS
     from growthpace.data.importers import read_items_of
     from growthpace.study import BenchmarkItems
@@ -64,7 +65,7 @@ def mmlu(per_subject: int | None, subjects: int | None, seed: int = 0) -> list[t
     )
     by_subject: dict[str, list] = {name: [] for name in names}
     for item in read_items_of(wanted, ["mmlu"]):
-        by_subject[item.subject].append((list(item.messages[:-1]), list(item.candidates)))
+        by_subject[item.subject].append(item)
     for items in by_subject.values():
         found += chance.sample(items, per_subject) if per_subject else items
     return found
@@ -166,7 +167,9 @@ def side_by_side(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
                 questions(
                     engine.encoder,
                     suite,
-                    mmlu(options.items // 2, 2, seed) if suite == "letters" else mbpp(options.items, seed),
+                    [(list(item.messages[:-1]), list(item.candidates)) for item in mmlu(options.items // 2, 2, seed)]
+                    if suite == "letters"
+                    else mbpp(options.items, seed),
                 )
                 for seed in range(options.rounds)
             ]
@@ -246,8 +249,7 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
         engine = engine_module.Engine(folder, "paper", options.threads)
         for shots in (0, SHOTS):
             items = mmlu(options.per_subject, options.subjects)
-            items = [(m if shots else m[-1:], c) for m, c in items]
-            asked = [fitting(engine, *item) for item in items]
+            asked = [within_context(engine, item, shots > 0) for item in items]
             computed, attended = 0, 0
 
             def count(module, arguments, named):
@@ -284,13 +286,15 @@ def whole_mmlu(options: argparse.Namespace) -> list[dict[str, Any]]:
     return points
 
 
-def fitting(engine, messages: list, candidates: list[str]):
-    """The question, without its first worked examples where it is longer than the model's context."""
-    (question,) = questions(engine.encoder, "letters", [(messages, candidates)])
-    while question.length > engine.context:
-        messages = messages[2:]
-        (question,) = questions(engine.encoder, "letters", [(messages, candidates)])
-    return question
+def within_context(engine, item, with_shots: bool):
+    """The item as predictions ask it: whole worked examples are left out where the context is too small."""
+    from growthpace.evaluation.answering import fitted
+    from growthpace.evaluation.questions import Question
+
+    messages = item.messages[:-1]
+    candidates = tuple(engine.encoder.answer(text) for text in item.candidates)
+    room = engine.context - max(map(len, candidates))
+    return Question(fitted(engine.encoder, item, messages if with_shots else messages[-1:], room).prompt, candidates)
 
 
 ALONE = 300

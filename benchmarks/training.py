@@ -183,7 +183,7 @@ def measure_point(options: argparse.Namespace, shape: str, method: str) -> dict[
                 point.turn()
             point.close()
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = str(error).strip().splitlines()[-1].removeprefix("growthpace.errors.InputError: ")
             print(f"{shape} {method}: not measured: {reason}", flush=True)
             return {"shape": shape, "method": method, "not_measured": reason}
     steps = point.steps[options.warmup :]

@@ -26,8 +26,8 @@ IN_FOREST = "growthpace_in_forest"
 Span = tuple[int, int]
 COPIED = 2**16
 """Tokens whose keys and values are copied for one call of the kernel; in a model of 7b a gigabyte."""
-WIDEST = 256
-"""Width of a head up to which the kernel goes."""
+WIDEST, OLDEST = 256, (8, 0)
+"""Width of a head up to which the kernel goes, and the compute capability from which on GPUs have it (Ampere)."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,13 @@ def attend_in_forest(module, query, key, value, attention_mask, dropout=0.0, sca
 
 
 def in_one_kernel(query: torch.Tensor) -> bool:
-    """Whether torch's flash attention takes such queries: half precision, on a GPU, heads of a width it knows."""
-    return query.is_cuda and query.dtype != torch.float32 and query.shape[3] % 8 == 0 and query.shape[3] <= WIDEST
+    """Whether torch's flash attention takes such queries: half precision, on a GPU that has it, heads of a width it
+    knows."""
+    if not query.is_cuda or query.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    known = torch.backends.cuda.is_flash_attention_available()
+    known = known and torch.cuda.get_device_capability(query.device) >= OLDEST
+    return known and query.shape[3] % 8 == 0 and query.shape[3] <= WIDEST
 
 
 def _attend_packs(query, key, value, scaling, forest: Forest) -> torch.Tensor:

@@ -30,7 +30,7 @@ from growthpace.synthesis.prompts import read_drafts
 from growthpace.synthesis.settings import share, synthesis_settings
 from growthpace.synthesis.summary import readable, spoken
 from growthpace.synthesis.validation import require_sandbox
-from growthpace.synthesis.writing import Unknown, Writing, work
+from growthpace.synthesis.writing import UnansweredError, Writing, work
 from growthpace.versions import VERSIONS
 
 FAILED_IN_A_ROW = 20
@@ -51,11 +51,11 @@ class Asking:
         self.failed, self.answered = 0, 0
 
     def known(self, requests: Sequence[Request], check: Check) -> list[Result]:
-        """The results, if all are known; else `Unknown`."""
+        """The results, if all are known; else `UnansweredError`."""
         todo = [request for request in requests if self._key(request) not in self.given_up]
         results = self.client.known(todo, check)
         if None in results:
-            raise Unknown([r for r, result in zip(todo, results, strict=True) if result is None])
+            raise UnansweredError
         return self._in_order(requests, todo, results)
 
     def ask(self, requests: Sequence[Request], check: Check, tell: Callable[[int], None]) -> list[Result]:
@@ -173,7 +173,7 @@ def _so_far(
     """How far the known answers go, and what the rest would take."""
     writings = _new(items, share, seeds)
     for one in writings:
-        with suppress(Unknown):
+        with suppress(UnansweredError):
             one.replay(lambda asked: asking.known(asked, drafts_of), lambda asked: asking.known(asked, as_text))
     return writings, asking.client.estimate(left(items, writings))
 

@@ -27,12 +27,8 @@ up."""
 Ask = Callable[[Sequence[Request]], list[Result]]
 
 
-class Unknown(Exception):  # noqa: N818 (what is to be asked, no failure)
-    """The cache alone does not know the answers to these requests."""
-
-    def __init__(self, requests: list[Request]):
-        super().__init__("not asked yet")
-        self.requests = requests
+class UnansweredError(Exception):
+    """The cache alone does not know the answer to a request."""
 
 
 @dataclass(frozen=True)
@@ -178,15 +174,15 @@ class Writing:
         return Outcome(one.plan.number, "", item=item, provenance=provenance, tokens=tokens)
 
     def replay(self, ask_drafts: Ask, ask_answers: Ask) -> None:
-        """Goes on, request by request, as far as answers are known; leaves off where `Unknown` is raised, and raises it
-        again with its request undone."""
+        """Goes on, request by request, as far as answers are known; leaves off where `UnansweredError` is raised, and
+        raises it again with its request undone."""
         while self.kept < self.wanted and self.next_number < self.most_requests:
             number, known = self.next_number, len(self.known)
             try:
                 plans = self.plans(number, 1)
                 waiting = self.take_drafts(plans, ask_drafts([writing_request(self.items, plans[0])]))
                 self.take_answers(waiting, _answered(waiting, ask_answers))
-            except Unknown:
+            except UnansweredError:
                 self.next_number = number
                 self.known.forget(known)
                 raise
