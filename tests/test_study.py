@@ -34,7 +34,7 @@ def test_a_sound_study_is_read(tmp_path):
     # a key that nobody knows, however deep
     ("lerning_rate", 1, "lerning_rate: unknown key (allowed: study, description, abilities, seeds, format, models, "
      "sources, mixes, untuned, training, suites, selection, analysis, figures, keep_checkpoints, threads, microworld, "
-     "judge, audit)"),
+     "judge, audit, transfer)"),
     ("figures.colums", 3,
      "figures.colums: unknown key (did you mean columns? allowed: palette, style, panel_width, columns)"),
     ("models.s.folders", "x",

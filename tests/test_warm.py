@@ -1,5 +1,7 @@
 """Jobs run in a fork of the warm process as they would run by themselves."""
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +10,7 @@ import time
 
 import pytest
 
-from growthpace.warm import SOCKET, WarmServer
+from growthpace.warm import SOCKET, UNNEEDED, WarmServer
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,26 @@ def warm():
 
 def growthpace(*arguments, environment=None, folder=None):
     command = [sys.executable, "-m", "growthpace", *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+@contextlib.contextmanager
+def being_read(path, job):
+    """From the time that the job has opened the file, which is a pipe and holds nothing yet, for reading: its other
+    end."""
+    if not path.exists():
+        os.mkfifo(path)
+    while True:
+        assert job.poll() is None
+        try:
+            end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # that is, nobody reads yet
+                raise
+            time.sleep(0.01)
+    with open(end, "w") as writing:
+        yield writing
 
 
 def test_output_exit_code_folder_and_errors_are_those_of_a_job_by_itself(warm, tmp_path):
@@ -33,12 +54,10 @@ def test_output_exit_code_folder_and_errors_are_those_of_a_job_by_itself(warm, t
 
 
 def test_a_signal_reaches_the_job(warm, tmp_path):
-    os.mkfifo(tmp_path / "study.yaml")  # reading it waits for ever
     job = subprocess.Popen([sys.executable, "-m", "growthpace", "check", str(tmp_path / "study.yaml")], env=warm)
-    time.sleep(2)
-    assert job.poll() is None
-    job.send_signal(signal.SIGTERM)
-    assert job.wait(10) == 128 + signal.SIGTERM
+    with being_read(tmp_path / "study.yaml", job):
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(60) == 128 + signal.SIGTERM
 
 
 def test_without_a_server_a_job_starts_by_itself(tmp_path):
@@ -48,18 +67,23 @@ def test_without_a_server_a_job_starts_by_itself(tmp_path):
 
 
 def test_signals_to_everybody_leave_the_server_alone_and_killing_it_is_no_defect_of_a_job(tmp_path):
-    os.mkfifo(tmp_path / "study.yaml")
     with WarmServer(light=True) as server:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):  # before it has imported anything, too
             os.kill(server.pid, number)
         environment = {**os.environ, **server.environment}
         command = [sys.executable, "-m", "growthpace", "check", str(tmp_path / "study.yaml")]
         job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        time.sleep(4)
-        assert job.poll() is None
-        os.kill(server.pid, signal.SIGKILL)
-        (tmp_path / "study.yaml").write_text("no: study")  # the job goes on to its end, which nobody can tell any more
-        assert job.wait(10) == 128 + signal.SIGKILL
+        with being_read(tmp_path / "study.yaml", job) as study:
+            os.kill(server.pid, signal.SIGKILL)
+            study.write("no: study")
+            study.close()  # the job goes on to its end, which nobody can tell any more
+            assert job.wait(60) == 128 + signal.SIGKILL
         assert "the warm server went away" in job.stderr.read()
         done = growthpace("check", "absent.yaml", environment=environment, folder=tmp_path)
         assert done.returncode == 2
+
+
+def test_a_server_that_is_still_at_its_imports_keeps_nobody_waiting():
+    with WarmServer() as server:
+        pass
+    assert server._process.returncode == -UNNEEDED

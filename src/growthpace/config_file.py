@@ -172,12 +172,12 @@ class _Place:
 
     def called(self, label: str) -> bool:
         """Whether pydantic calls this branch `label`: its tag, or the beginning of its type."""
+        label = re.sub(r"^function-\w+\[\w+\(\), (.*)\]$", r"\1", label)  # a validator stands around it
         if self.sections:
             tags = [get_args(field.annotation) for field in self.annotation.model_fields.values()]
             return (label,) in tags or label == self.annotation.__name__
         kind = get_origin(self.annotation) or self.annotation
         name = "literal" if kind is Literal else getattr(kind, "__name__", str(kind))
-        label = re.sub(r"^function-\w+\[\w+\(\), ", "", label)  # a validator stands around it
         return re.match(rf"(constrained-)?{name.lower()}\b", label) is not None
 
     def fits(self, value: Any) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
+from growthpace.files import fingerprint
 from growthpace.study import (
     GENERAL,
     UNTUNED,
@@ -19,10 +20,12 @@ from growthpace.study import (
     HubDatasetItems,
     Items,
     MicroworldItems,
+    Mix,
     PublicItems,
     Study,
     SyntheticItems,
 )
+from growthpace.study.transfer import Part
 from growthpace.versions import VERSIONS
 
 SELECTED = "selected"
@@ -36,9 +39,9 @@ class Dataset:
     name: str
     """`{source}-{volume}`, the name of a mix, or `untuned`."""
     kind: str
-    """grid, mix or untuned."""
+    """grid, mix, transfer or untuned."""
     source: str
-    """The source of a grid dataset; for a mix or `untuned`, its own name."""
+    """The source of a dataset of the grid or of transfer; for a mix or `untuned`, its own name."""
     volume: int | None
     """Number of items; None for a mix that takes all a pool holds, so that only its manifest knows."""
     sources: tuple[str, ...]
@@ -73,13 +76,38 @@ class Grid:
                 found[dataset.name] = dataset
         for name, mix in self.study.mixes.items():
             if mix.same_as is None:
-                found[name] = Dataset(name, "mix", name, mix.volume, (mix.source, *mix.add))
+                advised = (mix.advice.sources or []) if mix.advice else []
+                found[name] = Dataset(name, "mix", name, mix.volume, (mix.source, *mix.add, *mix.also, *advised))
+        for name, part in self.parts.items():
+            source = self.study.transfer.source
+            found[name] = Dataset(name, "transfer", source, part.volume, (source,))
         return found
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """The datasets of transfer by name: parts of one dataset of the grid."""
+        transfer = self.study.transfer
+        return {part.name: part for part in transfer.parts(self.study.abilities)} if transfer else {}
 
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Other names of datasets: {name of a mix: the dataset it is the same as}."""
         return {name: mix.same_as for name, mix in self.study.mixes.items() if mix.same_as is not None}
+
+    @property
+    def advised(self) -> list[str]:
+        """Mixes whose numbers the study's own curves say."""
+        return [name for name, mix in self.study.mixes.items() if mix.advice is not None]
+
+    def swept(self, mix: Mix) -> list[Run]:
+        """Runs of the grid that say what an advised mix is made of: those of its models on its sources."""
+        sources, models = {mix.source, *(mix.advice.sources or [])}, mix.models or list(self.study.models)
+        named = {name for name, own in self.datasets.items() if own.kind == "grid" and own.source in sources}
+        return [run for run in self.runs if run.model in models and run.dataset in named]
+
+    def advice_suite(self, mix: Mix) -> str:
+        """The suite whose curves say it."""
+        return mix.advice.suite or self.study.selection.suite
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -92,6 +120,10 @@ class Grid:
         for name, mix in self.study.mixes.items():
             for model in mix.models or self.study.models:
                 cells[model, mix.same_as or name] = None
+        for name in self.parts:
+            transfer = self.study.transfer
+            for model in transfer.models or self.study.sources[transfer.source].models or self.study.models:
+                cells[model, name] = None
         return [Run(model, dataset, seed) for model, dataset in cells for seed in self.study.seeds]
 
     @cached_property
@@ -140,7 +172,9 @@ class Grid:
         if run.dataset == UNTUNED:
             return 0
         training = self.study.training.effective
-        return training.epochs_by_volume.get(self.datasets[run.dataset].volume, training.epochs)
+        part = run.dataset in self.parts  # trained as long as the dataset that it is a part of
+        volume = self.study.transfer.volume if part else self.datasets[run.dataset].volume
+        return training.epochs_by_volume.get(volume, training.epochs)
 
     def candidates(self, run: Run) -> list[int]:
         """Epochs that selection may choose from."""
@@ -216,7 +250,22 @@ class Grid:
             settings["abilities"] = " ".join(self.study.abilities)
         if found.kind == "mix":
             return settings | _flat("mix", self.study.mixes[dataset].model_copy(update={"models": None}))
+        if part := self.parts.get(dataset):
+            # Not a setting of its own: Snakemake would take the lack of one for a change of all other datasets.
+            return settings | {"source": found.source, "volume": f"{self.study.transfer.volume}, {part}"}
         return settings | {"source": found.source, "volume": found.volume}
+
+    def allocation_settings(self, name: str) -> dict[str, Any]:
+        """Settings that an advised mix's numbers depend on, besides grades and pools."""
+        mix = self.study.mixes[name]
+        return {
+            "code_version": VERSIONS["allocate"],
+            "abilities": " ".join(self.study.abilities),
+            "confidence": self.study.analysis.confidence,
+            "cells": fingerprint([str(run) for run in self.swept(mix)]),
+            **_flat("mix", mix),
+            "mix_advice_suite": self.advice_suite(mix),
+        }
 
     def model_settings(self, model: str) -> dict[str, Any]:
         """Settings that a base model, made ready for the study's format, depends on."""

@@ -38,6 +38,14 @@ class Paths:
     def manifest(self, dataset: str, seed: int | str) -> Path:
         return self.dataset(dataset, seed).with_suffix(".json")
 
+    def allocation(self, mix: str) -> Path:
+        """How a budget is divided, for a mix that the study's own curves make."""
+        return self.root / "analysis" / f"allocation-{mix}.yaml"
+
+    @property
+    def advice_check(self) -> Path:
+        return self.root / "analysis" / "advice_check.json"
+
     def model(self, model: str) -> Path:
         """Folder of a base model made ready; `base.json` in it describes it."""
         return self.root / "models" / model

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -24,14 +25,17 @@ from growthpace.interruptible import prepare, run_and_exit, stop_signal
 
 SOCKET = "GROWTHPACE_WARM"
 """Environment variable with the path of the server's socket."""
+UNNEEDED = signal.SIGUSR2
+"""Ends a server that is still at its imports, when it cannot look whether its pipe has ended."""
 
 
 class WarmServer:
     """Context manager: a warm process for the jobs started within; `environment` is what tells them of it."""
 
-    def __init__(self, light: bool = False):
-        """light: without torch, for a login node, where only light stages run."""
-        self.light = light
+    def __init__(self, light: bool = False, figures: bool = True):
+        """light: without torch, for a login node, where only light stages run; figures: with what draws them, of which
+        there are none inside an allocation."""
+        self.light, self.figures = light, figures
 
     def __enter__(self) -> WarmServer:
         import subprocess  # not at the top: jobs import this module and should start at once
@@ -45,7 +49,7 @@ class WarmServer:
             listener.bind(str(path))
             listener.listen(64)
             command = [sys.executable, "-m", "growthpace.warm", str(listener.fileno())]
-            command += ["light"] if self.light else []
+            command += ["light"] * self.light + ["figures"] * self.figures
             # Asking CUDA itself whether there is a GPU would keep forks from using it.
             environment = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
             self._process = subprocess.Popen(
@@ -62,6 +66,7 @@ class WarmServer:
         import subprocess
 
         self._process.stdin.close()
+        self._process.send_signal(UNNEEDED)
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -118,16 +123,27 @@ def _receive(link: socket.socket, size: int) -> bytes:
     return data
 
 
-def serve(listener: socket.socket, light: bool) -> None:
+def serve(listener: socket.socket, light: bool, figures: bool) -> None:
     """Imports what jobs need, then runs each request in a fork until standard input ends."""
     import growthpace.analysis.stage
     import growthpace.cli
     import growthpace.evaluation.grading
 
+    if figures:
+        import growthpace.figures.panels
     if not light:
+        import torch
+
         import growthpace.evaluation.predict
         import growthpace.training.run  # noqa: F401
 
+        # Where it is installed, accelerate imports it for every training. It asks CUDA at once where there is a GPU,
+        # and forks could not use that; where there is none, it would say so.
+        if importlib.util.find_spec("deepspeed") and not torch.cuda.is_available():
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")  # here alone: each job has its caller's environment
+            importlib.import_module("deepspeed")
+
+    signal.signal(UNNEEDED, signal.SIG_IGN)  # from here on the pipe tells, and running jobs are ended properly
     running: dict[int, socket.socket] = {}
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken)
@@ -162,12 +178,13 @@ def _ignore() -> None:
     """What comes to all processes of a terminal or of a SLURM job is for the jobs; the pipe ends the server."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(UNNEEDED, signal.SIG_DFL)
 
 
 def _run(link: socket.socket) -> None:
     """One job, in the fork."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGINT):
+    for number in (signal.SIGCHLD, signal.SIGINT, UNNEEDED):
         signal.signal(number, signal.SIG_DFL)
     header, ancillary, _, _ = link.recvmsg(8, socket.CMSG_SPACE(3 * 4))
     streams = array.array("i", ancillary[0][2])
@@ -188,4 +205,4 @@ def _run(link: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), light="light" in sys.argv[2:])
+    serve(socket.socket(fileno=int(sys.argv[1])), light="light" in sys.argv[2:], figures="figures" in sys.argv[2:])

@@ -19,6 +19,7 @@ from typing import Any
 from growthpace.cut_off import settle_cut_off_trainings
 from growthpace.data.importers import local_files, source_files
 from growthpace.errors import InputError
+from growthpace.figures.registry import FIGURES, figures_of
 from growthpace.files import fingerprint, read_json, read_metadata
 from growthpace.gone import Lost, Move
 from growthpace.grid import SELECTED, Grid, Run
@@ -28,9 +29,6 @@ from growthpace.paths import Paths
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.synthesis.settings import synthesis_settings, written_sources
 from growthpace.versions import VERSIONS
-
-FIGURES = ("abilities", "overall", "pace", "sizes")
-"""Names in figures.panels.FIGURES, which would import matplotlib; a test compares them."""
 
 PLAN = "GROWTHPACE_PLAN"
 """Environment variable that is set while `growthpace plan` asks Snakemake what it would do."""
@@ -284,8 +282,31 @@ class Plan:
         return _strings(self.paths.prediction(run, s, e) for s, e in self.grid.evaluations(run) if e != SELECTED)
 
     def figures(self) -> list[str]:
-        """All figures."""
-        return [f"{self.paths.root}/figures/{name}.svg" for name in FIGURES]
+        """The figures that the study has."""
+        return [f"{self.paths.root}/figures/{figure.name}.svg" for figure in figures_of(self.study)]
+
+    def figure_names(self) -> str:
+        """A wildcard constraint that allows all figures there are."""
+        return self.names(FIGURES)
+
+    def figure_tables(self, wildcards) -> list[str]:
+        """The tables that a figure is drawn from."""
+        return [f"{self.paths.root}/analysis/{name}.parquet" for name in FIGURES[wildcards.figure].inputs()]
+
+    @staticmethod
+    def figure_category(wildcards) -> str:
+        """Where Snakemake's report lists a figure."""
+        return FIGURES[wildcards.figure].category
+
+    @staticmethod
+    def figure_labels(wildcards) -> dict[str, str]:
+        """What Snakemake's report calls a figure."""
+        return {"figure": FIGURES[wildcards.figure].title}
+
+    @staticmethod
+    def captions() -> dict[str, str]:
+        """What each figure shows, for Snakemake's report."""
+        return {name: figure.caption for name, figure in FIGURES.items()}
 
     # --- what is lost, and what to do when something failed ---
 
@@ -381,10 +402,18 @@ def _named(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def _columns(by_name: dict[Any, dict[str, Any]], name: Callable) -> dict[str, Callable]:
-    """One function of the wildcards for each setting that any name has."""
+    """One function of the wildcards for each setting that any name has.
+
+    For a name without the setting it gives that name's first one again: Snakemake keeps one of equal values, so that
+    this adds nothing. None would be a value, and the first name with a setting of its own a change of all others.
+    """
     named = {key: _named(settings) for key, settings in by_name.items()}
 
     def column(key: str) -> Callable:
-        return lambda wildcards: named[name(wildcards)].get(key)
+        def value(wildcards) -> str:
+            own = named[name(wildcards)]
+            return own[key] if key in own else next(iter(own.values()))
+
+        return value
 
     return {key: column(key) for key in dict.fromkeys(k for settings in named.values() for k in settings)}

@@ -1,19 +1,22 @@
 """Points, paces, comparisons and advice on whole made-up studies."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import ABILITIES, item_grades
+from made_up import ABILITIES, grades_of, item_grades
+from scipy.stats import t as t_law
 
 from growthpace.analysis.advise import _signed, advise
 from growthpace.analysis.compare import compare
-from growthpace.analysis.curves import CLASSES, pace, points
+from growthpace.analysis.curves import CLAIMS, CLASSES, pace, points, slope_terms
 from growthpace.analysis.matrix import blocks
 from growthpace.analysis.scores import OVERALL, write_frame
-from growthpace.analysis.uncertainty import quantile
+from growthpace.analysis.uncertainty import contrast, holm, make_sample, quantile, seed_noise
 from growthpace.errors import InputError
 
 
@@ -55,17 +58,98 @@ def test_a_pace_is_the_slope_through_the_points(grades, curves):
     assert (curves["uncertainty"] == "items and seeds").all()
 
 
-def test_classes_follow_the_stated_rule(curves):
-    for row, kind in zip(curves.itertuples(), curves["class"], strict=True):
+def test_uncorrected_classes_follow_the_intervals(curves):
+    for row in curves.itertuples():
+        flat = row.p_saturating <= 0.05
         if row.equivalence_low >= -1 and row.equivalence_high <= 1:
-            assert kind == "resistant"
+            assert row.class_uncorrected == "resistant"
         elif row.low > 0:
-            assert kind == "responsive"
+            assert row.class_uncorrected == ("saturating" if flat else "responsive")
         else:
-            assert kind == ("declining" if row.high < 0 else "undecided")
+            assert row.class_uncorrected == ("declining" if row.high < 0 else "undecided")
+
+
+def test_known_classes_are_found():
     strong = pace(item_grades(items=400, abilities={"up": 7.0, "down": -7.0, "flat": 0.0}), 0.95, 4.0)
     kinds = strong[(strong["source"] == "curated")].groupby("ability")["class"].unique()
     assert [list(kinds[name]) for name in ("up", "down", "flat")] == [["responsive"], ["declining"], ["resistant"]]
+
+
+def test_p_values_are_those_of_t_tests(curves):
+    for row in curves.itertuples():
+        t = t_law(row.df, row.pace, row.standard_error)
+        assert row.p_growth == pytest.approx(2 * t.cdf(min(0, 2 * row.pace)), abs=1e-9)
+        assert row.p_resistant == pytest.approx(max(t.cdf(-1), t.sf(1)), abs=1e-9)
+        found = quantile(0.975, row.df) + quantile(0.8, row.df)
+        assert row.minimum_detectable == pytest.approx(found * row.standard_error)
+        assert row.p_saturating >= row.p_growth
+
+
+def test_claims_are_corrected_over_the_abilities_of_a_model_and_source(curves):
+    """Holm is the closed test of Bonferroni's: the largest |S| min p over all sets S of abilities that hold the one."""
+    for _, own in curves.groupby(["model", "source"]):
+        for claim in CLAIMS:
+            raw = own.set_index("ability")[claim]
+            corrected = own.set_index("ability")[f"{claim}_corrected"]
+            assert corrected[OVERALL] == raw[OVERALL]
+            others = raw.drop(OVERALL)
+            for ability in others.index:
+                sets = (some for size in range(1, 5) for some in combinations(others.index, size) if ability in some)
+                expected = max(min(1.0, len(some) * others[list(some)].min()) for some in sets)
+                assert corrected[ability] == pytest.approx(expected)
+    order = curves["class"].map({"undecided": 0}).fillna(1)
+    assert (order <= curves["class_uncorrected"].map({"undecided": 0}).fillna(1)).all()  # never more told than before
+
+
+def test_growth_that_has_ended_is_saturating():
+    grades = item_grades(items=900, models=(("tiny", 1),), sources=("curated",), seeds=(0, 1, 2), untuned=False,
+                         abilities={"ended": 0.0, "goes_on": 0.0})  # fmt: skip
+    levels = {"ended": (0.3, 0.6, 0.8, 0.8), "goes_on": (0.3, 0.45, 0.6, 0.75)}
+    rng = np.random.default_rng(1)
+    level = [levels[row.ability][(40, 160, 640, 2560).index(row.volume)] for row in grades.itertuples()]
+    order = grades["item_id"].str[-4:].astype(int) / 900
+    grades["grade"] = (order + 0.02 * rng.normal(size=len(grades)) < level).astype(float)
+    found = pace(grades, 0.95, 3.0).set_index("ability")
+    assert found.loc[["ended", "goes_on"], "class"].tolist() == ["saturating", "responsive"]
+    assert found.loc["ended", "last_step"] == pytest.approx(0, abs=1.5)
+    last = grades[(grades["ability"] == "goes_on")].groupby("volume")["grade"].mean()
+    assert found.loc["goes_on", "last_step"] == pytest.approx(100 * (last[2560] - last[640]))
+    entry = {own["ability"]: own["advice"] for own in advise(grades, "curated", "test", 0.95, 3.0)["abilities"]}
+    assert entry == {"ended": "enough", "goes_on": "collect"}
+
+
+def test_none_of_ten_flat_abilities_is_said_to_move_in_19_of_20_studies():
+    rng = np.random.default_rng(0)
+    sample = make_sample(np.zeros(40), np.full(40, "", dtype=object))
+    volumes = {volume: np.array([2 * place, 2 * place + 1]) for place, volume in enumerate((40, 160, 640, 2560))}
+    wrong, alone = [], []
+    for _ in range(80):
+        p_values = []
+        for _ in range(10):
+            difficulty = rng.normal(size=40)
+            values = np.stack([grades_of(rng, 0.4, difficulty) for _ in range(8)], axis=1)
+            noise = seed_noise(sample, values, list(volumes.values()))
+            p_values.append(contrast(sample, values, slope_terms(volumes), noise).differs())
+        alone.append(np.mean(np.array(p_values) <= 0.05))
+        wrong.append((holm(np.array(p_values)) <= 0.05).any())
+    assert np.mean(alone) <= 0.07  # 5 %, known to +-1.5 %
+    assert np.mean(wrong) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 80)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([(0,), (0, 1)]))
+def test_more_items_narrow_the_interval_of_a_pace(seed, seeds):
+    """The same answers from four times as many items. With few seeds what narrows is the items' part alone: the spread
+    of seeds, which single items hid, comes to light, and two seeds tell it on few degrees of freedom."""
+    few = item_grades(seed, {"a": 3.0}, models=(("m", 1),), sources=("curated",), untuned=False, items=30, seeds=seeds)
+    more = [few.assign(item_id=few["item_id"] + f"-{copy}") for copy in range(4)]
+    narrow = pace(pd.concat(more, ignore_index=True), 0.95, 1.0).iloc[0]
+    wide = pace(few, 0.95, 1.0).iloc[0]
+    assert narrow["pace"] == pytest.approx(wide["pace"])
+    assert narrow["item_error"] < wide["item_error"]
+    if len(seeds) == 1:
+        assert narrow["high"] - narrow["low"] < wide["high"] - wide["low"]
+        assert narrow["minimum_detectable"] < wide["minimum_detectable"]
 
 
 def test_gains_over_untuned_and_over_chance(grades, curves):

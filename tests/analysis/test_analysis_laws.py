@@ -9,7 +9,18 @@ from known_curves import CHANCE, VOLUMES, exact, score, simulated
 
 from growthpace.analysis.fitting import FITTED, REFUSED, fit
 from growthpace.analysis.forms import FORMS
-from growthpace.analysis.laws import BEYOND, IN_RANGE, OPEN, UNKNOWN, choose, held_out, leave_one_out, reaching
+from growthpace.analysis.laws import (
+    BEYOND,
+    IN_RANGE,
+    OPEN,
+    UNKNOWN,
+    choose,
+    choose_all,
+    held_out,
+    leave_one_out,
+    reaching,
+)
+from growthpace.analysis.separable import Problem
 
 LEVEL = 0.95
 ALONE = [name for name, form in FORMS.items() if not form.joint]
@@ -29,7 +40,7 @@ def test_a_joint_law_is_the_only_one_for_several_sizes():
 
 def test_leaving_out_is_fitting_to_the_rest_by_hand():
     curve = simulated("linear", 2)[0]
-    found = leave_one_out(curve, FORMS["linear"])
+    found = leave_one_out([curve], FORMS["linear"])[0]
     for out in range(8):
         kept = np.arange(8) != out
         inverse = np.linalg.inv(curve.covariance[np.ix_(kept, kept)])
@@ -38,6 +49,32 @@ def test_leaving_out_is_fitting_to_the_rest_by_hand():
         line = np.linalg.solve(inner @ design[kept], inner @ curve.scores[kept])
         assert found.errors[out] == pytest.approx(100 * (design[out] @ line - curve.scores[out]), abs=1e-6)
     assert found.rms == pytest.approx(math.sqrt((found.errors**2).mean()))
+
+
+def test_curves_that_are_fitted_together_are_fitted_as_if_alone():
+    curves = [simulated(name, seed, items=100)[0] for name in ALONE for seed in range(2)]
+    curves += [simulated("power", 3, items=100, volumes=VOLUMES[:6], chance=0.0)[0], exact("joint")]
+    together = choose_all(curves)
+    for curve, found in zip(curves, together, strict=True):
+        alone = choose(curve)
+        assert found.form is alone.form
+        for one, other in zip(found.candidates, alone.candidates, strict=True):
+            assert one.reason == other.reason
+            assert one.errors == pytest.approx(other.errors, abs=1e-9)
+
+
+def test_a_quick_fit_is_near_scipys_best():
+    """Every form on every law: the grid with its zoom is within 0.02 of the least sum of squares."""
+    for law in ALONE:
+        curve = simulated(law, 4, items=100, seeds=2)[0]
+        for name in ALONE:
+            problem = Problem(curve, FORMS[name])
+            inverse = np.linalg.inv(curve.covariance)
+            ends, logs, chi2 = problem.quick()
+            share = problem.between(logs[None])[0]
+            left = curve.scores - ends[0] * (1 - share) - ends[1] * share
+            assert chi2 == pytest.approx(left @ inverse @ left, rel=1e-6)
+            assert problem.polished()[2] == pytest.approx(chi2, abs=0.02)
 
 
 def test_the_simpler_form_wins_a_tie():

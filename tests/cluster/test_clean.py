@@ -1,12 +1,9 @@
 """Cleaning: only what nothing needs, listed first, and never while anything is at work."""
 
 import json
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from study_files import EVENING, Files, held, queued
 
 from growthpace.cluster import clean as module
@@ -155,29 +152,3 @@ def test_refused_while_snakemake_is_at_work_here(files):
 @pytest.mark.parametrize(("number", "words"), [(12, "12 bytes"), (1234, "1.23 kB"), (85_600_000_000, "85.6 GB")])
 def test_sizes_in_words(number, words):
     assert size(number) == words
-
-
-@pytest.mark.workflow
-def test_after_cleaning_a_finished_study_nothing_is_to_be_done(tmp_path, monkeypatch):
-    sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
-    from projects import CONFIG, new_project
-
-    project = new_project(tmp_path / "project")
-    project.edit_config(models={"s": project_model(project)}, mixes={}, untuned=False, keep_checkpoints="selected",
-                        suites__valid__epochs="selectable")  # fmt: skip
-    done = project.run()
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    monkeypatch.chdir(project.folder)
-    run = project.results / "runs" / "s" / "curated-4" / "seed-1"
-    chosen = next(run.glob("epoch-*/"))
-    shutil.copytree(chosen, run / "epoch-1", dirs_exist_ok=True)  # as a `select` that was killed leaves it
-    said: list[str] = []
-    assert clean(Path(CONFIG), True, False, True, said.append) == 0
-    assert said[-1] == "freed"
-    assert len(list(run.glob("epoch-*/"))) == 1
-    assert not list(project.results.rglob("*.state"))
-    assert not project.plan().jobs
-
-
-def project_model(project):
-    return yaml.safe_load(project.config.read_text())["models"]["s"]

@@ -74,7 +74,7 @@ def test_signals_reach_the_work_and_not_its_shell(folder):
     process = start(folder, made)
     assert process.stdout.readline() == "1\n"
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=20)[0] == ""
+    assert process.communicate(timeout=60)[0] == ""
     assert process.returncode == 75
     assert exit_codes(folder.ends(made), 1) == {0: 75}
 

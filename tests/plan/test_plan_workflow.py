@@ -77,7 +77,7 @@ def test_a_changed_setting_is_named_with_both_values(project):
     cell = planned.cell(planned.runs[RUN])
     assert (cell["step"], cell["steps"]) == (7, 12)
     # What waits for something blocked is blocked too: the analysis needs every run.
-    assert next(row for row in content["stages"] if row["stage"] == "analysis")["blocked"] == 4
+    assert next(row for row in content["stages"] if row["stage"] == "analysis")["blocked"] == 5
     said = explanation(planned, f"{RUN}/test/selected")
     assert any(line.endswith("training.learning_rate: 0.001 -> 0.002") for line in said)
     assert any("last failure, training: ValueError: no" in line for line in explanation(planned, "s/curated-16/seed-1"))

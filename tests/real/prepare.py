@@ -266,7 +266,7 @@ def _tidy(text: str) -> str:
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def _split_by(keyed: Iterable[tuple[str, Draft]], one_in: int) -> dict[str, list[Draft]]:

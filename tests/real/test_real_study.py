@@ -35,8 +35,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
 
 CONFIG = "real/study.yaml"
 SEEDS = (1, 2)
-VALID = 12
-"""Items of an ability that epochs are chosen by: two thirds of all predictions are on them."""
+ITEMS = {"valid": 6, "test": 16}
+"""Of an ability in each suite, of 30 and 40 that are prepared: as many as every stage needs to have something to do."""
 CURATED, SYNTHETIC = (10, 40, 160), (40,)
 VOLUMES = [*(("curated", volume) for volume in CURATED), *(("synthetic", volume) for volume in SYNTHETIC)]
 RUNS = [f"stories260k/{source}-{volume}/seed-{seed}" for source, volume in VOLUMES for seed in SEEDS]
@@ -71,8 +71,10 @@ def finished(tmp_path_factory, real_items, stories260k) -> RealProject:
             shutil.copytree(real_items, project.folder / "real")
             shutil.copytree(stories260k, project.folder / "real" / "stories260k")
             shutil.copy(ROOT / "tests" / "real" / "study.yaml", project.config)
-            for path in (project.folder / "real" / "curated" / "valid").glob("*.json"):  # enough to choose an epoch by
-                path.write_text("".join(path.read_text(encoding="utf-8").splitlines(True)[:VALID]), encoding="utf-8")
+            for split, most in ITEMS.items():
+                for path in (project.folder / "real" / "curated" / split).glob("*.json"):
+                    lines = path.read_text(encoding="utf-8").split("\n")[:most]
+                    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             ended = project.study()
             said = ended.stdout + ended.stderr
             assert ended.returncode == 0, said[-4000:]
@@ -82,8 +84,8 @@ def finished(tmp_path_factory, real_items, stories260k) -> RealProject:
 
 def records(project: RealProject, split: str, ability: str) -> list[dict]:
     """The prepared items as they lie in their file."""
-    lines = (project.folder / "real" / "curated" / split / f"{ability}.json").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    lines = (project.folder / "real" / "curated" / split / f"{ability}.json").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
 def chance(record: dict) -> float:

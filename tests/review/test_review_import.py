@@ -177,7 +177,7 @@ def test_label_studio_s_exports_are_taken(tmp_path, minimal):
     review = Review(tmp_path)
     paths = review.export(formats="jsonl", sample=2)["anna"]
     assert (paths[0].parent / "label-studio.xml").exists()
-    ids = sorted(json.loads(line)["data"]["item_id"] for line in paths[0].read_text("utf-8").splitlines())
+    ids = sorted(json.loads(line)["data"]["item_id"] for line in paths[0].read_text("utf-8").split("\n") if line)
     exported = label_studio(paths[0], {ids[0]: ("pass",), ids[1]: ("revise", NEW)}, minimal)
     (found,) = review.take(exported)
     assert dict(found.verdicts) == {"pass": 1, "revise": 1}

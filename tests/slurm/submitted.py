@@ -265,7 +265,7 @@ def attempts(events: list[dict[str, Any]]) -> dict[str, list[Attempt]]:
 def lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file of JSON lines, but for those that a full disk has torn."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
         with suppress(json.JSONDecodeError):
             found.append(json.loads(line))
     return found

@@ -43,7 +43,8 @@ def test_a_real_study_has_the_scores_of_a_run_without_slurm(cluster, tmp_path):
     convert_stories260k(real / "stories260k", data)
     # tests/real runs the whole study. What SLURM could change shows in a part of it: four trainings, one for each node.
     for path in (path for split in ("valid", "test") for path in (real / "curated" / split).glob("*.json")):
-        path.write_text("".join(path.read_text(encoding="utf-8").splitlines(True)[:ITEMS]), encoding="utf-8")
+        first = path.read_text(encoding="utf-8").split("\n")[:ITEMS]
+        path.write_text("".join(f"{line}\n" for line in first), encoding="utf-8")
     fewer = {"sources__curated__volumes": [40], "sources__synthetic__volumes": [40]}
     made = []
     for name in ("alone", "slurm"):

@@ -29,6 +29,7 @@ PROCESSES.set_forkserver_preload(
 )  # deepspeed, where it is there, because transformers then imports it with every Trainer
 CONFIG = "study.yaml"
 STUDY = "results/tiny/runs/small/curated-18/seed-1"
+STEP = "growthpace.training.run:History.add"
 KILLED = -signal.SIGKILL
 MEASURED = (
     "seconds",
@@ -131,9 +132,10 @@ def kill_at_random(folder: Path, processes: int, kills: int, seed: int) -> int:
     chance, killed = random.Random(seed), 0
     history = folder / STUDY / "state/history.jsonl"
     for _ in range(kills):
-        begun = len(history.read_text().splitlines()) if history.exists() else 0
-        ranks = start_ranks(folder, processes)
-        waiting_for(folder, ranks[0], begun + chance.choice([0, 1, 1, 2]))
+        begun, more = history.read_text().count("\n") if history.exists() else 0, chance.choice([0, 1, 1, 2])
+        # It does not run away from a busy machine: soon after, it waits for its end.
+        ranks = start_ranks(folder, processes, {0: Moment(STEP, count=more + 3, signal=signal.SIGSTOP)})
+        waiting_for(folder, ranks[0], begun + more)
         time.sleep(chance.expovariate(30))  # most in the step or the state that follows
         for rank in chance.sample(ranks, processes):
             rank.kill()

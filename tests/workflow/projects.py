@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import fcntl
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 from growthpace.warm import WarmServer
@@ -61,10 +66,9 @@ class Project:
         )
         return Plan(tuple(jobs), text)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+    def run(self, *arguments: str, config: str = CONFIG) -> subprocess.CompletedProcess:
         """Runs the study with a warm start; the result must be checked by the caller."""
-        with WarmServer() as warm:
-            return self.snakemake("--profile", "profiles/local", *arguments, **warm.environment)
+        return self.snakemake("--profile", "profiles/local", *arguments, config=config, **warm_start())
 
     def edit_config(self, **changes) -> None:
         """Sets keys (dotted with `__`) of the study."""
@@ -82,6 +86,38 @@ class Project:
         text = path.read_text()
         assert old in text, f"{old!r} is not in {file}"
         path.write_text(text.replace(old, new))
+
+
+@functools.cache
+def warm_start() -> dict[str, str]:
+    """What tells jobs of a warm process: one for all tests of this process, since its imports take ten seconds. It
+    runs the installed source, not a copy's."""
+    server = WarmServer()
+    environment = server.__enter__().environment
+    atexit.register(server.__exit__, None, None, None)
+    return environment
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Project]) -> Project:
+    """What `make` makes of an empty folder, made by the first of all processes of this test run that asks for it.
+    Not to be changed."""
+    folder = factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent  # what the processes of one test run have in common
+    done = folder / f"{name}.done"
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder / name, ignore_errors=True)  # what another test of this run failed to make
+            make(folder / name / "project")
+            done.touch()
+    return Project(folder / name / "project")
+
+
+def copied(project: Project, folder: Path) -> Project:
+    """A copy, with its times of change, that a test may change."""
+    shutil.copytree(project.folder, folder, copy_function=shutil.copy2, symlinks=True)
+    return Project(folder)
 
 
 def new_project(folder: Path) -> Project:

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from projects import new_project
 
-from growthpace.warm import WarmServer
 from small_study import ABILITIES, changed, record, write_items, write_lines
 
 CONFIG = "config/small.yaml"
@@ -43,8 +42,7 @@ def test_datasets_follow_what_is_left_out(tmp_path):
         return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, flags=re.MULTILINE))
 
     def run():
-        with WarmServer(light=True) as warm:
-            done = project.snakemake("--profile", "profiles/local", *TARGETS, config=CONFIG, **warm.environment)
+        done = project.run(*TARGETS, config=CONFIG)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -5,31 +5,38 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
+import html
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from projects import CONFIG, new_project
 
+from growthpace.figures.registry import FIGURES
 from growthpace.versions import VERSIONS
 
 pytestmark = pytest.mark.workflow
 
-LIGHT = {"collect", "fit", "compare", "advise", "figure", "report"}
+LIGHT = {"collect", "fit", "compare", "advise", "features", "figure", "report"}
 """What always follows a changed grade."""
 
 
 def tables(project) -> dict[str, str]:
     names = ["scores.parquet", "analysis/item_grades.parquet", "analysis/points.parquet", "analysis/pace.parquet",
-             "analysis/comparisons.parquet", "analysis/advice.yaml"]  # fmt: skip
+             "analysis/laws.parquet", "analysis/law_curves.parquet",
+             "analysis/sizes.parquet", "analysis/selection_bias.parquet",
+             "analysis/comparisons.parquet", "analysis/equivalence.parquet", "analysis/crossings.parquet",
+             "analysis/last_steps.parquet", "analysis/generalisation.parquet", "analysis/advice.yaml"]  # fmt: skip
     return {name: hashlib.sha256((project.results / name).read_bytes()).hexdigest() for name in names}
 
 
@@ -48,7 +55,7 @@ def test_everything_is_there_and_two_names_for_one_dataset_are_trained_once(fini
     page = (finished.results / "report.html").read_text()
     assert "generated microworld" in page
     assert (finished.results / "data" / "audit.html").exists()
-    for name in ("abilities", "overall", "pace", "sizes"):
+    for name in ("abilities", "overall", "pace", "sizes", "sources"):
         assert (finished.results / "figures" / f"{name}.png").stat().st_size > 1000
 
 
@@ -72,6 +79,14 @@ def test_a_new_volume_plans_only_its_runs(project):
     assert plan.rules["predict"] == 2 * 4
     assert all("curated-8" in output for output in plan.outputs("predict"))
     assert set(plan.rules) == {"spec_run", "dataset", "train_3_epochs", "predict", "grade", "select"} | LIGHT
+
+
+def test_a_first_mix_plans_only_its_runs(project):
+    mix = {"source": "curated", "shares": {"biology": 4}, "rest": "none", "models": ["s"]}
+    project.edit_config(mixes={"baseline": {"same_as": "curated-16"}, "few": mix})
+    plan = project.plan()
+    assert plan.outputs("dataset") == {"results/mini/data/datasets/few/seed-1.parquet"}
+    assert plan.rules["train_3_epochs"] == 1
 
 
 def test_a_scorers_version_plans_grading_and_later(project):
@@ -174,8 +189,8 @@ def test_random_losses_are_made_good_exactly_and_with_the_same_bytes(project):
     assert project.plan().jobs == ()
 
 
-def test_a_killed_training_keeps_its_state_and_goes_on_from_it(tmp_path):
-    project = new_project(tmp_path / "project")
+def test_a_killed_training_keeps_its_state_and_goes_on_from_it(project):
+    shutil.rmtree(project.results / "runs")  # the base model and the dataset stay
     project.edit_config(training__epochs=40, training__save_minutes=0.01, models={"s": project_models(project)["s"]},
                         sources__curated__volumes=[16], sources__synthetic__models=["s"], untuned=False,
                         mixes={}, suites__valid__epochs="selectable", selection__first_epoch=40)  # fmt: skip
@@ -186,7 +201,7 @@ def test_a_killed_training_keeps_its_state_and_goes_on_from_it(tmp_path):
         cwd=project.folder, env=project.environment(), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.time() + 120
+    deadline = time.time() + 300
     while not len(list(run.glob("state/checkpoint-*/complete.json"))) >= 2 and time.time() < deadline:
         time.sleep(0.05)
     os.killpg(head.pid, signal.SIGKILL)
@@ -291,7 +306,7 @@ def test_another_choice_of_epoch_plans_the_chosen_epochs_answers_and_keeps_the_o
     choice = project.results / "selected" / f"{run}.json"
     answers = project.results / "predictions" / run
     before = json.loads(choice.read_text())
-    other = 1 if before["epoch"] != 1 else 2
+    other = 3 if before["epoch"] != 3 else 2
     old = (answers / "epoch-selected" / "test.parquet").read_bytes()
 
     choice.write_text(json.dumps({**before, "epoch": other}))  # what a changed scorer may lead to
@@ -327,7 +342,23 @@ def test_a_config_edited_under_a_running_sweep_is_refused(project):
     assert "Traceback" not in done.stderr
 
 
-def test_snakemakes_own_report_is_written(project):
+def embedded(text: str, name: str) -> dict:
+    """What a script of Snakemake's report sets `name` to."""
+    return json.JSONDecoder().raw_decode(text, text.index(f"var {name} = {{") + len(f"var {name} = "))[0]
+
+
+def test_snakemakes_own_report_carries_the_figures_with_captions_and_categories(project):
     done = project.snakemake("--report", "snakemake-report.zip")
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (project.folder / "snakemake-report.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(project.folder / "snakemake-report.zip") as report:
+        text = report.read("snakemake-report/report.html").decode()
+        packed = set(report.namelist())
+    results, categories = embedded(text, "results"), embedded(text, "categories")
+    drawn = {f"results/mini/figures/{path.name}" for path in (project.results / "figures").glob("*.svg")}
+    assert drawn == {name for name in results if name.endswith(".svg")}
+    for name in drawn:
+        entry, found = FIGURES[Path(name).stem], results[name]
+        assert found["labels"] == {"figure": entry.title}
+        assert html.unescape(re.sub(r"<[^>]+>", "", found["caption"])).split() == entry.caption.split()
+        assert name in categories[entry.category]["Other"]
+        assert f"snakemake-report/{found['data_uri']}" in packed

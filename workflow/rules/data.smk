@@ -1,8 +1,9 @@
 # Items of sources and suites in one form, their audit, and the nested datasets.
 
+from growthpace.advice_inputs import AdviceInputs
 from growthpace.data.policy import AuditInputs
 
-audited = AuditInputs(study, paths)
+audited, advice = AuditInputs(study, paths), AdviceInputs(study, paths)
 
 
 # A teacher's items: a local rule, as it needs a network. The key is in the environment alone. Paid answers lie in
@@ -95,6 +96,8 @@ rule dataset:
         lambda wc: plan.dataset_pools(wc.dataset),
         ancient(audited.needed()),
         lambda wc: audited.changed(wc.dataset, wc.seed),
+        ancient(lambda wc: advice.unchanged(wc.dataset, wc.seed)),
+        lambda wc: advice.changed(wc.dataset, wc.seed),
     output:
         f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.parquet",
         f"{ROOT}/data/datasets/{{dataset}}/seed-{{seed}}.json",

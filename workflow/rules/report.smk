@@ -1,20 +1,24 @@
 # Figures and the page.
 
+# What workflow/report/figure.rst says of each figure. Not a param: another caption draws nothing again.
+config["captions"] = plan.captions()
+
 
 rule figure:
     input:
-        f"{ROOT}/analysis/points.parquet",
-        f"{ROOT}/analysis/pace.parquet",
+        plan.figure_tables,
     output:
         report(
             f"{ROOT}/figures/{{figure}}.svg",
             caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
+            category=plan.figure_category,
+            labels=plan.figure_labels,
         ),
         f"{ROOT}/figures/{{figure}}.png",
     log:
         f"{ROOT}/logs/figure/{{figure}}.log",
+    wildcard_constraints:
+        figure=plan.figure_names(),
     conda:
         "../../envs/report.yaml"
     resources:
@@ -34,6 +38,9 @@ rule report:
         f"{ROOT}/analysis/pace.parquet",
         f"{ROOT}/analysis/comparisons.parquet",
         f"{ROOT}/analysis/advice.yaml",
+        optional.transfer_table(study, paths),
+        optional.feature_tables(study, paths),
+        advice.check(),
         plan.judge_report(),
     output:
         report(

@@ -7,19 +7,24 @@ point says how many seeds it rests on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from growthpace.analysis.matrix import Block, blocks
-from growthpace.analysis.uncertainty import POINTS, Estimate, Term, contrast, covers, score_interval
+from growthpace.analysis.scores import OVERALL
+from growthpace.analysis.uncertainty import POINTS, Estimate, Term, contrast, covers, holm, score_interval
 
 LEAST_VOLUMES = 3
 """A slope through two volumes has nothing left over to contradict it, so it is refused."""
 FITTED, TOO_FEW = "fitted", "too few volumes"
-RESPONSIVE, RESISTANT, DECLINING, UNDECIDED = "responsive", "resistant", "declining", "undecided"
-CLASSES = (RESPONSIVE, RESISTANT, DECLINING, UNDECIDED)
+RESPONSIVE, SATURATING, RESISTANT = "responsive", "saturating", "resistant"
+DECLINING, UNDECIDED = "declining", "undecided"
+CLASSES = (RESPONSIVE, SATURATING, RESISTANT, DECLINING, UNDECIDED)
+CLAIMS = ("p_growth", "p_resistant", "p_saturating")
+"""The p-values that classes rest on, each with `_corrected` beside it."""
 NAN = float("nan")
 POINT_COLUMNS = [
     "suite", "ability", "in_domain", "model", "parameters", "dataset", "kind", "source", "volume", "seeds", "items",
@@ -29,14 +34,16 @@ POINT_COLUMNS = [
 PACE_COLUMNS = [
     "suite", "ability", "in_domain", "model", "parameters", "source", "status", "volumes", "smallest", "largest",
     "seeds", "seeds_most", "items", "clusters", "pace", "standard_error", "item_error", "seed_error", "df", "low",
-    "high", "equivalence_low", "equivalence_high", "class", "confidence", "margin", "seed_variance_df",
-    "uncertainty", "score_at_largest", "chance", "gain_over_chance", "gain_over_chance_error",
+    "high", "equivalence_low", "equivalence_high", "minimum_detectable", "last_step", "last_step_low",
+    "last_step_high", "class", "class_uncorrected", *CLAIMS, *(f"{claim}_corrected" for claim in CLAIMS),
+    "confidence", "margin", "seed_variance_df", "uncertainty", "score_at_largest", "chance", "gain_over_chance",
+    "gain_over_chance_error",
     "gain_over_chance_low", "gain_over_chance_high", "gain_over_untuned", "gain_over_untuned_error",
     "gain_over_untuned_low", "gain_over_untuned_high",
 ]  # fmt: skip
 
 
-def points(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def points(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> pd.DataFrame:
     """One row per suite, ability (and `overall`), model and dataset: the mean score over seeds.
 
     Columns: suite, ability, in_domain, model, parameters, dataset, kind, source, volume, seeds (how many runs), items,
@@ -48,10 +55,11 @@ def points(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
     rows = []
     for block in blocks(item_grades):
         chance = contrast(block.sample, block.chances[:, None], [Term(1.0, np.array([0]), False)], block.noise).value
-        for _, runs in block.runs.groupby(["model", "dataset"], sort=False):
-            first = runs.iloc[0]
+        records = block.runs.to_dict("records")
+        for columns in block.runs.groupby(["model", "dataset"], sort=False).indices.values():
+            first = records[columns[0]]
             trained = first["kind"] != "untuned"
-            estimate = contrast(block.sample, block.values, [Term(1.0, runs.index.to_numpy(), trained)], block.noise)
+            estimate = contrast(block.sample, block.values, [Term(1.0, columns, trained)], block.noise)
             error = estimate.standard_error
             if estimate.value in (0.0, 1.0):  # Wilson's interval itself says what was not seen
                 error = 0.0
@@ -59,8 +67,8 @@ def points(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
             rows.append(
                 {
                     "suite": block.suite, "ability": block.ability, "in_domain": block.in_domain,
-                    **first[["model", "parameters", "dataset", "kind", "source", "volume"]].to_dict(),
-                    "seeds": len(runs), "items": len(block.items), "clusters": block.sample.clusters,
+                    **{name: first[name] for name in ("model", "parameters", "dataset", "kind", "source", "volume")},
+                    "seeds": len(columns), "items": len(block.items), "clusters": block.sample.clusters,
                     "score": estimate.value, **_errors(estimate), "low": low, "high": high, "chance": chance,
                     **_known(block, trained, estimate),
                 }
@@ -68,7 +76,7 @@ def points(item_grades: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 
-def pace(item_grades: pd.DataFrame, confidence: float, margin: float) -> pd.DataFrame:
+def pace(item_grades: pd.DataFrame | Sequence[Block], confidence: float, margin: float) -> pd.DataFrame:
     """One row per suite, ability (and `overall`), model and source of the grid: the pace of that growth curve.
 
     The pace is the ordinary least squares slope of the points (each volume above 0 counts once) against log4(volume):
@@ -80,14 +88,29 @@ def pace(item_grades: pd.DataFrame, confidence: float, margin: float) -> pd.Data
     the first part already holds (see `uncertainty`). Its interval uses
     Student's t with Satterthwaite's degrees of freedom at level `confidence` = 1 - alpha.
 
-    Class: `resistant` if the interval at level 1 - 2 alpha lies within +-`margin` (two one-sided tests at alpha;
-    Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15); else `responsive` if the interval lies wholly
-    above 0, `declining` if wholly below 0, else `undecided`. So an ability that grows, but provably by less than the
-    margin, is resistant. With fewer than three volumes status is `too few volumes`, class `undecided`, no number.
+    Class, at alpha = 1 - `confidence`, from three p-values:
+
+        p_growth      two-sided t test of a pace of 0
+        p_resistant   two one-sided tests that the pace lies within +-`margin` (Schuirmann 1987, Journal of
+                      Pharmacokinetics and Biopharmaceutics 15): the larger of both p-values
+        p_saturating  the larger of p_growth and of the two one-sided tests that the last step lies within +-`margin`:
+                      a claim that needs both (an intersection-union test, Berger 1982, Technometrics 24)
+
+    The last step is the growth from the largest volume but one to the largest, per fourfold data, as measured; no
+    fitted form has a part in it. `resistant` if p_resistant <= alpha; else, if p_growth <= alpha, `declining` for a
+    pace below 0, `saturating` (grew, and has flattened) if p_saturating <= alpha, `responsive` otherwise; else
+    `undecided`. So an ability that grows, but provably by less than the margin, is resistant.
+
+    `class` is decided by p-values corrected over abilities with Holm's method (`uncertainty.holm`): for each kind of
+    claim, over the abilities of one suite, model and source, so that the chance of one wrong claim of that kind among
+    them is at most alpha. `overall` is a claim of its own. `class_uncorrected` takes each ability for itself. With
+    fewer than three volumes status is `too few volumes`, class `undecided`, no number.
 
     Columns: suite, ability, in_domain, model, parameters, source, status, volumes (how many), smallest, largest, seeds
     (least at any volume), seeds_most, items, clusters, pace, standard_error, item_error, seed_error, df, low, high,
-    equivalence_low, equivalence_high (points per fourfold data), class, confidence, margin, seed_variance_df,
+    equivalence_low, equivalence_high (at level 1 - 2 alpha), minimum_detectable (the true pace that would be found four
+    times in five, see `Estimate`), last_step, last_step_low, last_step_high (all in points per fourfold data), class,
+    class_uncorrected, the p-values and, with _corrected, what Holm makes of them, confidence, margin, seed_variance_df,
     uncertainty, score_at_largest, chance (fractions), gain_over_chance, gain_over_untuned (points at the largest
     volume; the latter NaN without an untuned model) each with _error, _low and _high.
     """
@@ -103,14 +126,15 @@ def pace(item_grades: pd.DataFrame, confidence: float, margin: float) -> pd.Data
                 "seeds": min(seeds), "seeds_most": max(seeds),
                 "items": len(block.items), "clusters": block.sample.clusters,
             }  # fmt: skip
-            estimate = None
+            estimate = last = None
             if len(volumes) >= LEAST_VOLUMES:
                 estimate = contrast(block.sample, block.values, slope_terms(volumes), block.noise)
-            row.update(_slope(estimate, confidence, margin))
+                last = contrast(block.sample, block.values, slope_terms(last_two(volumes)), block.noise)
+            row.update(_slope(estimate, last, confidence, margin))
             row.update(confidence=confidence, margin=margin, **_known(block, estimate=estimate))
             row.update(_gains(block, model, volumes[max(volumes)], confidence))
             rows.append(row)
-    return pd.DataFrame(rows, columns=PACE_COLUMNS)
+    return _classified(pd.DataFrame(rows, columns=PACE_COLUMNS), 1 - confidence)
 
 
 def curves_of(block: Block):
@@ -131,15 +155,39 @@ def slope_terms(volumes: dict[int, np.ndarray], scale: float = POINTS) -> list[T
     return [Term(scale * w, columns) for w, columns in zip(weights, volumes.values(), strict=True)]
 
 
+def last_two(volumes: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """The two largest of `volumes`, which must be in ascending order."""
+    return dict(list(volumes.items())[-2:])
+
+
 def classify(estimate: Estimate, confidence: float, margin: float) -> str:
-    """The class of a pace by the rule stated in `pace`; `undecided` where the standard error is unknown."""
-    low, high = estimate.interval(confidence)
-    inner_low, inner_high = estimate.interval(equivalence_level(confidence))
-    if -margin <= inner_low and inner_high <= margin:
+    """The class of one pace by the rule stated in `pace`, uncorrected and without a look at its last step; `undecided`
+    where the standard error is unknown."""
+    return _class(estimate.value, estimate.differs(), estimate.within(margin), 1.0, 1 - confidence)
+
+
+def _class(pace: float, p_growth: float, p_resistant: float, p_saturating: float, alpha: float) -> str:
+    if p_resistant <= alpha:
         return RESISTANT
-    if low > 0:
-        return RESPONSIVE
-    return DECLINING if high < 0 else UNDECIDED
+    if not p_growth <= alpha:
+        return UNDECIDED
+    if pace < 0:
+        return DECLINING
+    return SATURATING if p_saturating <= alpha else RESPONSIVE
+
+
+def _classified(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """The table of paces with corrected p-values and classes."""
+    family = (table["status"] == FITTED) & (table["ability"] != OVERALL)
+    for claim in CLAIMS:
+        corrected = table[claim].astype(float)
+        groups = table[family].groupby(["suite", "model", "source"], sort=False)[claim]
+        corrected[family] = groups.transform(lambda own: holm(own.to_numpy(float)))
+        table[f"{claim}_corrected"] = corrected
+    for name, end in (("class", "_corrected"), ("class_uncorrected", "")):
+        values = table[["pace", *(claim + end for claim in CLAIMS)]].to_numpy(float)
+        table[name] = [_class(*row, alpha) for row in values]
+    return table
 
 
 def equivalence_level(confidence: float) -> float:
@@ -147,16 +195,22 @@ def equivalence_level(confidence: float) -> float:
     return 1 - 2 * (1 - confidence)
 
 
-def _slope(estimate: Estimate | None, confidence: float, margin: float) -> dict[str, Any]:
+def _slope(estimate: Estimate | None, last: Estimate | None, confidence: float, margin: float) -> dict[str, Any]:
     if estimate is None:
-        names = ("pace", "standard_error", "item_error", "seed_error", "df", "low", "high")
-        nothing = dict.fromkeys((*names, "equivalence_low", "equivalence_high"), NAN)
-        return {"status": TOO_FEW, **nothing, "class": UNDECIDED}
+        names = ("pace", "standard_error", "item_error", "seed_error", "df", "low", "high", "equivalence_low",
+                 "equivalence_high", "minimum_detectable", "last_step", "last_step_low", "last_step_high")  # fmt: skip
+        return {"status": TOO_FEW, **dict.fromkeys((*names, *CLAIMS), NAN)}
     low, high = estimate.interval(confidence)
     inner_low, inner_high = estimate.interval(equivalence_level(confidence))
+    last_low, last_high = last.interval(confidence)
+    growth = estimate.differs()
     return {
         "pace": estimate.value, **_errors(estimate), "low": low, "high": high,
-        "equivalence_low": inner_low, "equivalence_high": inner_high, "class": classify(estimate, confidence, margin),
+        "equivalence_low": inner_low, "equivalence_high": inner_high,
+        "minimum_detectable": estimate.minimum_detectable(confidence),
+        "last_step": last.value, "last_step_low": last_low, "last_step_high": last_high,
+        "p_growth": growth, "p_resistant": estimate.within(margin),
+        "p_saturating": float(np.maximum(growth, last.within(margin))),
     }  # fmt: skip
 
 

@@ -133,12 +133,12 @@ def refusal(curve: Curve, form: Form) -> str:
     points, needed = len(curve.volumes), len(form.parameters)
     if points <= needed:
         return f"{form.name} has {needed} parameters and needs more points than that, there are {points}"
-    sizes, volumes = len(np.unique(curve.sizes)), len(np.unique(curve.volumes))
-    if form.joint and sizes < 2:
+    several = (curve.sizes != curve.sizes[0]).any()
+    if form.joint and not several:
         return f"{form.name} is a form in size and volume and needs models of two sizes"
-    if not form.joint and sizes > 1:
-        return f"{form.name} is a form in volume alone, and the curve has {sizes} sizes"
-    if needed > 1 and volumes < 2:
+    if not form.joint and several:
+        return f"{form.name} is a form in volume alone, and the curve has {len(np.unique(curve.sizes))} sizes"
+    if needed > 1 and (curve.volumes == curve.volumes[0]).all():
         return f"{form.name} needs two volumes"
     if not np.isfinite(curve.items).all():
         return "all items are one cluster, so that the error of the scores is unknown"

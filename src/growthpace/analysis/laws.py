@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from growthpace.analysis.fitting import FITTED, NAN, REFUSED, Fit, Interval, fit, inflation, refusal
 from growthpace.analysis.forms import FORMS, Form
 from growthpace.analysis.observed import Curve
-from growthpace.analysis.separable import Problem
+from growthpace.analysis.separable import quick
 from growthpace.analysis.uncertainty import POINTS, quantile
 
 MARGIN = 1.0
@@ -51,24 +52,38 @@ class Choice:
     candidates: tuple[Candidate, ...]
 
 
-def leave_one_out(curve: Curve, form: Form) -> Candidate:
+def leave_one_out(
+    curves: Sequence[Curve], form: Form, without: dict[float, list[Curve]] | None = None
+) -> list[Candidate]:
     """Each volume in turn predicted by `form` fitted to the others (all sizes of a volume are left out together).
 
-    Refused where a form has as many parameters as the points that are left, or more.
+    For each of `curves`, which must all have the same volumes and sizes (`choose_all` sorts them so): they are fitted
+    together. Refused where a form has as many parameters as the points that are left, or more. `without` holds for
+    each volume the curves without it, where they are made already.
     """
-    errors = np.zeros(len(curve.volumes))
-    for volume in np.unique(curve.volumes):
-        out = curve.volumes == volume
-        rest = curve.only(~out)
-        reason = refusal(rest, form)
-        if reason:
-            return Candidate(form, f"without one volume: {reason}", np.zeros(0))
-        problem = Problem(rest, form)
-        ends, logs, _ = problem.quick()
-        share = problem.between(logs[None], curve.volumes[out], curve.sizes[out])[0]
-        predicted = np.clip(ends[0] * (1 - share) + ends[1] * share, 0, 1)
-        errors[out] = POINTS * (predicted - curve.scores[out])
-    return Candidate(form, "", errors)
+    without = _without(curves) if without is None else without
+    volumes, sizes = curves[0].volumes, curves[0].sizes
+    errors, reasons = np.zeros((len(curves), len(volumes))), [refusal(curve, form) for curve in curves]
+    for volume, rest in without.items() if not all(reasons) else ():
+        out = volumes == volume
+        reasons = [reason or refusal(own, form) for reason, own in zip(reasons, rest, strict=True)]
+        tried = [place for place, reason in enumerate(reasons) if not reason]
+        if not tried:
+            break
+        ends, logs, _ = quick([rest[place] for place in tried], form)
+        share = form.between(volumes[out], sizes[out], np.exp(logs), volumes[~out], sizes[~out])
+        predicted = np.clip(ends[:, :1] * (1 - share) + ends[:, 1:] * share, 0, 1)
+        observed = np.stack([curves[place].scores[out] for place in tried])
+        errors[np.ix_(tried, out)] = POINTS * (predicted - observed)
+    return [
+        Candidate(form, f"without one volume: {reason}", np.zeros(0)) if reason else Candidate(form, "", own)
+        for reason, own in zip(reasons, errors, strict=True)
+    ]
+
+
+def _without(curves: Sequence[Curve]) -> dict[float, list[Curve]]:
+    volumes = curves[0].volumes
+    return {volume: [curve.only(volumes != volume) for curve in curves] for volume in np.unique(volumes)}
 
 
 def choose(curve: Curve, forms: Iterable[Form] = tuple(FORMS.values())) -> Choice:
@@ -78,7 +93,25 @@ def choose(curve: Curve, forms: Iterable[Form] = tuple(FORMS.values())) -> Choic
     over the points, are smaller on average by more than `MARGIN` standard errors of that difference (the standard
     deviation of the K differences over sqrt(K)); among forms with equally many parameters, if they are smaller at all.
     """
-    candidates = tuple(leave_one_out(curve, form) for form in forms)
+    return choose_all([curve], forms)[0]
+
+
+def choose_all(curves: Sequence[Curve], forms: Iterable[Form] = tuple(FORMS.values())) -> list[Choice]:
+    """`choose` for each of `curves`; those with the same volumes and sizes are fitted together."""
+    forms, alike = tuple(forms), defaultdict(list)
+    for place, curve in enumerate(curves):
+        alike[curve.volumes.tobytes(), curve.sizes.tobytes()].append(place)
+    found: dict[int, Choice] = {}
+    for places in alike.values():
+        own = [curves[place] for place in places]
+        without = _without(own)
+        by_form = [leave_one_out(own, form, without) for form in forms]
+        for place, *candidates in zip(places, *by_form, strict=True):
+            found[place] = _choice(tuple(candidates))
+    return [found[place] for place in range(len(curves))]
+
+
+def _choice(candidates: tuple[Candidate, ...]) -> Choice:
     tried = sorted((own for own in candidates if not own.reason), key=lambda own: len(own.form.parameters))
     chosen: Candidate | None = None
     beaten: Candidate | None = None  # what the choice so far had to beat by the margin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,10 +37,15 @@ class Block:
 
     @cached_property
     def noise(self) -> Noise:
-        """Between-seed dispersion, pooled over all models and datasets of this ability and suite."""
-        trained = self.runs[self.runs["kind"] != "untuned"]
-        cells = trained.groupby(["model", "dataset"], sort=False).indices
-        return seed_noise(self.sample, self.values, [trained.index.to_numpy()[rows] for rows in cells.values()])
+        """Between-seed dispersion, pooled over all models and datasets of this ability and suite. Parts of transfer are
+        left out: what a study asks beside its curves does not change their intervals."""
+        return self.noise_of(self.runs["kind"].isin(("grid", "mix")))
+
+    def noise_of(self, wanted: pd.Series) -> Noise:
+        """Between-seed dispersion, pooled over the models and datasets of the `wanted` runs (one bool each)."""
+        runs = self.runs[wanted]
+        cells = runs.groupby(["model", "dataset"], sort=False).indices
+        return seed_noise(self.sample, self.values, [runs.index.to_numpy()[rows] for rows in cells.values()])
 
     @property
     def chances(self) -> np.ndarray:
@@ -55,34 +60,59 @@ class Block:
         return np.flatnonzero(chosen)
 
 
-def blocks(item_grades: pd.DataFrame) -> Iterator[Block]:
+def blocks(item_grades: pd.DataFrame | Iterable[Block]) -> Iterator[Block]:
     """The blocks of every suite: its abilities in the table's order, then `overall`.
 
-    `item_grades` as `scores.collect` gives it; only rows of chosen epochs (`selected`) are used. `overall` covers the
-    runs in which all the study's abilities are graded, and is left out where there are none. An item whose grade is
-    missing in one run (a judge gave no verdict) is left out of all, so that all runs answer the same items.
+    `item_grades` as `scores.collect` gives it, or blocks that were made before (for several tables from one reading, or
+    of scores without item grades: `elsewhere.binomial`), which are given back as they are. Only rows of chosen epochs
+    (`selected`) are used. `overall` covers the runs in which all the study's abilities are graded, and is left out
+    where there are none. An item whose grade is missing in one run (a judge gave no verdict) is left out of all, so
+    that all runs answer the same items.
 
     Raises `InputError` where a run has two chosen epochs, where runs disagree about an item's group or chance, or where
     a run answered only some of an ability's items: then scores would not be comparable.
     """
+    if not isinstance(item_grades, pd.DataFrame):
+        yield from item_grades
+        return
     chosen = item_grades[item_grades["selected"].astype(bool)]
-    for suite, graded in chosen.groupby("suite", sort=False):
+    for suite, graded in chosen.groupby("suite", sort=False, observed=True):
         grades = _everywhere(str(suite), graded)
-        items = grades[ITEM].drop_duplicates().reset_index(drop=True)
+        items = _plain(grades[ITEM].drop_duplicates())
         twice = items.duplicated(["ability", "item_id"])
         if twice.any():
             raise InputError(f"suite {suite}: runs disagree about item {items[twice].iloc[0]['item_id']!r}")
-        runs = grades[RUN].drop_duplicates().reset_index(drop=True)
-        item_keys = pd.MultiIndex.from_frame(items[["ability", "item_id"]])
-        run_keys = pd.MultiIndex.from_frame(runs[["model", "dataset", "seed"]])
-        row = item_keys.get_indexer(pd.MultiIndex.from_frame(grades[["ability", "item_id"]]))
-        column = run_keys.get_indexer(pd.MultiIndex.from_frame(grades[["model", "dataset", "seed"]]))
+        runs = _plain(grades[RUN].drop_duplicates())
+        row = positions(grades[["ability", "item_id"]], items)
+        column = positions(grades[["model", "dataset", "seed"]], runs)
         if len(np.unique(row * len(runs) + column)) < len(grades):
-            epochs = grades.groupby(["model", "dataset", "seed"])["epoch"].nunique()
+            epochs = grades.groupby(["model", "dataset", "seed"], observed=True)["epoch"].nunique()
             raise InputError(f"suite {suite}: more than one chosen epoch for {epochs.idxmax()}")
         values = np.full((len(items), len(runs)), np.nan)
         values[row, column] = grades["grade"].to_numpy(float)
         yield from _blocks(str(suite), items, runs, values, int(grades["abilities_in_study"].iloc[0]))
+
+
+def positions(rows: pd.DataFrame, of: pd.DataFrame) -> np.ndarray:
+    """For each of `rows` the first row of `of` (by position) that has the same values in the columns of `rows`; each
+    must have one. By whole columns, so that millions of rows are quick."""
+    code, known = np.zeros(len(rows), np.int64), np.zeros(len(of), np.int64)
+    for name in rows.columns:
+        values = rows[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            names, own = values.cat.categories, values.cat.codes.to_numpy(np.int64)
+        else:
+            own, names = pd.factorize(values)
+        code = code * len(names) + own
+        known = known * len(names) + pd.Index(names).get_indexer(of[name])
+    order = np.argsort(known, kind="stable")
+    return order[np.searchsorted(known[order], code)]
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """With text as plain objects, which are quicker than pandas' other kinds of text for so few rows."""
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.astype(dict.fromkeys(texts, object)).reset_index(drop=True)
 
 
 def _everywhere(suite: str, grades: pd.DataFrame) -> pd.DataFrame:

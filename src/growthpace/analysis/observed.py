@@ -124,8 +124,11 @@ def curve_from_arrays(
 def curve_of(block: Block, source: str, models: list[str]) -> Curve | None:
     """The growth curve of `models` (one, or several for a form in size and volume) on a source; None without runs.
 
-    Points are in the order of the block's runs, volumes ascending within a model.
+    Points are in the order of the block's runs, volumes ascending within a model. A block without item grades
+    (`elsewhere.binomial`) makes its own.
     """
+    if (own := getattr(block, "curve", None)) is not None:
+        return own(source, models)
     runs = block.runs[(block.runs["kind"] == "grid") & (block.runs["source"] == source)]
     runs = runs[runs["model"].isin(models)]
     if runs.empty:

@@ -37,7 +37,7 @@ NEAR_TIE = 0.4
 """Nats by which the best of two candidates must lead to stay the best in another batch: in half precision each
 candidate's log-probability was seen to move by up to 0.19 (1,200 candidates of a 7b-shaped model;
 benchmarks/evaluation.md), and two may move apart."""
-KINDS = ("untuned", "grid", "mix")
+KINDS = ("untuned", "grid", "mix", "transfer")
 """What a dataset is, in the order of all tables here."""
 CHECKPOINT = ["model", "parameters", "dataset", "kind", "source", "volume", "seed", "epoch", "selected", "suite"]
 """The columns that name a checkpoint and the suite it answered."""
@@ -51,7 +51,8 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
     """All scores of a study, and all item grades, from its grade files (one per run, epoch and suite).
 
     Returns `(scores, item_grades)`, both in an order that does not depend on that of `paths`: models by parameters,
-    datasets untuned, grid, mixes and by volume, abilities as the study lists them, others after them, `overall` last.
+    datasets untuned, grid, mixes, transfer and by volume, abilities as the study lists them, others after them,
+    `overall` last.
 
     scores: the columns of `CHECKPOINT`, then ability, score, standard_error (clustered over groups; NaN for a single
     cluster), low, high (see `score_interval`, at level `confidence`), items, clusters, chance (mean of the items'
@@ -88,7 +89,7 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
     grades = pd.concat(frames, ignore_index=True)
     grades["in_domain"] = grades["ability"].isin(abilities)
     grades["abilities_in_study"] = len(abilities)
-    grades = _ordered(grades, abilities, ["item_id"])
+    grades = ordered(grades, abilities, ["item_id"])
 
     keys = ["model", "dataset", "seed", "epoch", "suite"]
     rows = []
@@ -96,7 +97,7 @@ def collect(paths: Iterable[str | Path], confidence: float) -> tuple[pd.DataFram
         named = checkpoint.iloc[0][CHECKPOINT].to_dict()
         rows += [{**named, **row} for row in _scores(checkpoint, abilities, confidence)]
     scores = pd.DataFrame(rows).astype({"released_average": float})
-    return _ordered(scores, abilities, []), grades.drop(columns="released_rules")
+    return ordered(scores, abilities, []), grades.drop(columns="released_rules")
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
@@ -142,8 +143,8 @@ def _read(path: Path) -> tuple[pd.DataFrame, tuple, tuple]:
     return frame, study, tuple(about[key] for key in ("model", "dataset", "seed", "epoch", "suite"))
 
 
-def _ordered(table: pd.DataFrame, abilities: list[str], last: list[str]) -> pd.DataFrame:
-    """The table in the stated order."""
+def ordered(table: pd.DataFrame, abilities: list[str], last: list[str]) -> pd.DataFrame:
+    """The table in the order that `collect` states; `last` are columns that break the remaining ties."""
     others = sorted(set(table["ability"]) - set(abilities) - {OVERALL})
     rank = {ability: position for position, ability in enumerate([*abilities, *others, OVERALL])}
     keys = table.assign(
@@ -215,3 +216,17 @@ def write_frame(path: str | Path, frame: pd.DataFrame, metadata: dict[str, Any])
 def read_frame(path: str | Path) -> pd.DataFrame:
     """What `write_frame` wrote."""
     return pq.read_table(path).to_pandas()
+
+
+CURVES = [*CHECKPOINT, "item_id", "ability", "group", "grade", "chance", "missing", "in_domain", "abilities_in_study"]
+"""The columns of item grades that curves and comparisons use."""
+TEXTS = ["model", "dataset", "kind", "source", "suite", "item_id", "ability", "group"]
+
+
+def read_chosen(path: str | Path, suite: str | None = None) -> pd.DataFrame:
+    """The rows of `item_grades.parquet` that are of chosen epochs, in the columns of `CURVES`, texts as categories: all
+    that curves and comparisons use. A sweep of 15 epochs has 15 times as many rows on its selection suite.
+    With `suite` those of this suite alone."""
+    columns = [name for name in CURVES if name in pq.read_schema(path).names]  # older tables know no missing grades
+    filters = [("selected", "=", True), *([] if suite is None else [("suite", "=", suite)])]
+    return pq.read_table(path, columns=columns, filters=filters, read_dictionary=TEXTS).to_pandas()

@@ -88,37 +88,72 @@ def collect_scores(study: Study, paths: Paths, grades: list[Path]) -> None:
 
 
 def fit_curves(study: Study, paths: Paths) -> None:
-    """Writes `analysis/points.parquet` and `analysis/pace.parquet`."""
+    """Writes the tables of growth curves: `analysis/points.parquet`, `pace`, `laws`, `law_curves`, `sizes` and
+    `selection_bias`."""
     from growthpace.analysis.curves import pace, points
-    from growthpace.analysis.scores import read_frame, write_frame
+    from growthpace.analysis.law_tables import laws
+    from growthpace.analysis.matrix import blocks
+    from growthpace.analysis.scores import read_chosen, write_frame
+    from growthpace.analysis.selection_bias import read_candidates, selection_bias
+    from growthpace.analysis.sizes import size_gains
 
-    item_grades = read_frame(paths.root / "analysis" / "item_grades.parquet")
-    settings = study.analysis
+    folder, settings, selection = paths.root / "analysis", study.analysis, study.selection
+    bias = selection_bias(
+        read_candidates(folder / "item_grades.parquet", selection.suite),
+        selection.suite, selection.first_epoch, settings.replicates, settings.confidence,
+    )  # fmt: skip
+    graded = list(blocks(read_chosen(folder / "item_grades.parquet")))
+    found, courses = laws(graded, settings.confidence)
+    tables = {
+        "points": points(graded, settings.confidence),
+        "pace": pace(graded, settings.confidence, settings.margin),
+        "laws": found,
+        "law_curves": courses,
+        "sizes": size_gains(graded, settings.confidence),
+        "selection_bias": bias,
+    }
     metadata = {"study": study.study, "stage": "fit", "code_version": VERSIONS["fit"]}
-    write_frame(paths.root / "analysis" / "points.parquet", points(item_grades, settings.confidence), metadata)
-    found = pace(item_grades, settings.confidence, settings.margin)
-    write_frame(paths.root / "analysis" / "pace.parquet", found, metadata)
+    for name, table in tables.items():
+        write_frame(folder / f"{name}.parquet", table, metadata)
 
 
 def compare_sources(study: Study, paths: Paths) -> None:
-    """Writes `analysis/comparisons.parquet`."""
+    """Writes what sources are worth beside each other, and what holds outside the study's abilities: the tables
+    `analysis/comparisons.parquet`, `equivalence`, `crossings`, `last_steps` and `generalisation`."""
     from growthpace.analysis.compare import compare
-    from growthpace.analysis.scores import read_frame, write_frame
+    from growthpace.analysis.crossing import crossings
+    from growthpace.analysis.equivalence import equivalence
+    from growthpace.analysis.generalisation import generalisation
+    from growthpace.analysis.last_step import last_steps
+    from growthpace.analysis.matrix import blocks
+    from growthpace.analysis.scores import read_chosen, write_frame
 
-    item_grades = read_frame(paths.root / "analysis" / "item_grades.parquet")
+    folder, settings = paths.root / "analysis", study.analysis
+    found, level = list(blocks(read_chosen(folder / "item_grades.parquet"))), settings.confidence
+    tables = {
+        "comparisons": compare(found, level),
+        "equivalence": equivalence(found, level),
+        "crossings": crossings(found, level),
+        "last_steps": last_steps(found, level, settings.margin),
+        "generalisation": generalisation(found, settings.suite, level, settings.replicates),
+    }
     metadata = {"study": study.study, "stage": "compare", "code_version": VERSIONS["compare"]}
-    found = compare(item_grades, study.analysis.confidence)
-    write_frame(paths.root / "analysis" / "comparisons.parquet", found, metadata)
+    for name, table in tables.items():
+        write_frame(folder / f"{name}.parquet", table, metadata)
 
 
 def advise_collection(study: Study, paths: Paths) -> None:
-    """Writes `analysis/advice.yaml`, one piece of advice for each labelled source."""
+    """Writes `analysis/advice.yaml`: advice for each labelled source, and as `allocation` how the budgets of the mixes
+    that the study's own curves make are divided (`growthpace.advice`), of those that are there."""
     from growthpace.analysis.advise import advise
-    from growthpace.analysis.scores import read_frame
+    from growthpace.analysis.matrix import blocks
+    from growthpace.analysis.scores import read_chosen
 
-    item_grades = read_frame(paths.root / "analysis" / "item_grades.parquet")
     settings = study.analysis
+    item_grades = list(blocks(read_chosen(paths.root / "analysis" / "item_grades.parquet", settings.suite)))
     labelled = [name for name, source in study.sources.items() if source.labelled]
     advice = [advise(item_grades, s, settings.suite, settings.confidence, settings.margin) for s in labelled]
-    content = {"study": study.study, "code_version": VERSIONS["advise"], "advice": advice}
+    there = [path for path in map(paths.allocation, Grid(study).advised) if path.exists()]
+    allocation = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in there]
+    content = {"study": study.study, "code_version": VERSIONS["advise"], "advice": advice, "allocation": allocation}
     write_text(paths.root / "analysis" / "advice.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

@@ -68,12 +68,14 @@ def audit(config: Config):
 @app.command(rich_help_panel=STAGES)
 def dataset(config: Config, name: str, seed: int):
     """Select a nested dataset from the pools."""
+    from growthpace.advice import advised_counts
     from growthpace.data.pools import make_dataset
     from growthpace.grid import Grid
 
     study, paths = opened(config)
     Grid(study).require(dataset=name)
-    report(f"dataset {name}, seed {seed}: {make_dataset(study, name, seed, paths)['items']:,} items")
+    made = make_dataset(study, name, seed, paths, advised_counts(study, paths, name))
+    report(f"dataset {name}, seed {seed}: {made['items']:,} items")
 
 
 @app.command("fetch-model", rich_help_panel=STAGES)
@@ -213,18 +215,55 @@ def fit(config: Config):
 
 @app.command(rich_help_panel=STAGES)
 def compare(config: Config):
-    """Compare sources and mixes at equal volume."""
+    """Set sources and mixes side by side, and scores out of domain beside those in domain."""
     from growthpace.analysis.stage import compare_sources
 
     compare_sources(*opened(config))
 
 
 @app.command(rich_help_panel=STAGES)
-def advise(config: Config):
-    """Say which data to collect next."""
-    from growthpace.analysis.stage import advise_collection
+def allocate(config: Config, mix: str):
+    """Divide the budget of a mix that has `advice`, by the growth curves of the study's grid."""
+    from growthpace.advice import write_allocation
+    from growthpace.advice_inputs import AdviceInputs
 
-    advise_collection(*opened(config))
+    study, paths = opened(config)
+    found = write_allocation(study, paths, mix)
+    told = found["reason"] or f"{found['gain']:+.2f} points expected ({found['low']:+.2f} to {found['high']:+.2f})"
+    report(f"allocate {mix}: {found['status']}, {told}")
+    if found["status"] == "refused":
+        report(f"allocate {mix}: the equal division of {found['budget']} items is trained instead")
+    if AdviceInputs(study, paths).stale(mix):
+        report(f"allocate {mix}: the mix was trained by another division; start the study again to train this one")
+
+
+@app.command("check-advice", rich_help_panel=STAGES)
+def check_advice(config: Config):
+    """Say whether advice that was trained held."""
+    from growthpace.advice import check_advice as check
+
+    found = check(*opened(config))
+    for one in [found, *found["others"]]:
+        report(f"check-advice: {one['sentence']}")
+
+
+@app.command(rich_help_panel=STAGES)
+def transfer(config: Config):
+    """Say what training on one ability does for the others."""
+    from growthpace.analysis.transfer_stage import measure_transfer
+
+    found = measure_transfer(*opened(config))
+    report(f"transfer: {len(found):,} effects, {int(found['stands'].sum()):,} of them stand")
+
+
+@app.command(rich_help_panel=STAGES)
+def features(config: Config):
+    """Describe abilities by features, and say how well these tell pace."""
+    from growthpace.analysis.transfer_stage import describe_abilities
+
+    predictions = describe_abilities(*opened(config))["predictions"]
+    made = sum(entry["status"] == "predicted" for entry in predictions)
+    report(f"features: {made:,} predictions of pace, {len(predictions) - made:,} refused")
 
 
 @app.command(rich_help_panel=STAGES)

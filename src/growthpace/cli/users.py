@@ -101,6 +101,37 @@ def run(
 
 
 @app.command(rich_help_panel=USERS)
+def advise(
+    config: Config,
+    budget: Annotated[int | None, typer.Option(min=1, help="items to divide over abilities; prints a mix")] = None,
+    weights: Annotated[str, typer.Option(help="of abilities in the mean score, such as math=2,code=0; others 1")] = "",
+    source: Annotated[str | None, typer.Option(help="labelled source; the study's first if absent")] = None,
+    other: Annotated[list[str] | None, typer.Option(help="another labelled source that items may come from")] = None,
+    suite: Annotated[str | None, typer.Option(help="whose curves are used; that of `selection` if absent")] = None,
+    name: Annotated[str, typer.Option(help="of the mix")] = "advised",
+):
+    """Say which data to collect next; with --budget print a mix to train (exit code 3: the data cannot tell)."""
+    study, paths = opened(config)
+    if budget is None:
+        given = {"--weights": weights, "--source": source, "--other": other, "--suite": suite}
+        if named := [option for option, value in given.items() if value]:
+            raise InputError(f"{', '.join(named)} would have no effect without --budget")
+        from growthpace.analysis.stage import advise_collection
+
+        advise_collection(study, paths)
+        return
+    from growthpace.advice import advised, asked_for, fragment, weights_of
+    from growthpace.grid import Grid
+
+    mix = asked_for(study, budget, source, weights_of(weights), suite, other or [])
+    found = advised(study, paths, mix, Grid(study).swept(mix))
+    if found["status"] == "refused":
+        print(f"growthpace advise: no advice on {budget} items: {found['reason']}", file=sys.stderr)
+        sys.exit(3)
+    report(fragment(found, name).rstrip())
+
+
+@app.command(rich_help_panel=USERS)
 def demo(cores: Cores = 2):
     """Run the embedded study and print where its report is."""
     from growthpace.local import run_study
@@ -185,3 +216,23 @@ def referee(config: Config, suite: str, folder: Path, model: Annotated[str, type
 
     for line in export_of_study(study, model, suite, paths, folder):
         report(line)
+
+
+@app.command(rich_help_panel=USERS)
+def analyse(
+    scores: Annotated[Path, typer.Option(help="a .csv, .tsv, .parquet or .jsonl; of lm-evaluation-harness a folder")],
+    score_map: Annotated[Path, typer.Option("--map", help="says what its columns, or its runs and tasks, are")],
+    out: Annotated[Path, typer.Option(help="the folder to write to")],
+):
+    """Analyse scores from elsewhere: points, paces, laws and comparisons with intervals, and a page of them."""
+    from rich.console import Console
+
+    from growthpace.analysis.elsewhere.stage import analyse as analyse_scores
+    from growthpace.figures.elsewhere import told, write_page
+
+    found = analyse_scores(scores, score_map, out)
+    write_page(found, score_map, out)
+    console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    for line in told(found):
+        console.print(line)
+    console.print(f"written to {out}: report.html, and the tables as Parquet and CSV")

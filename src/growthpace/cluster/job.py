@@ -44,7 +44,7 @@ class _Job:
         done = {line["member"] for line in lines_of(first) if line["event"] == "end" and line["exit"] == 0}
         waiting = [k for k in range(len(self.ticket.members)) if k not in done]
         wrong = 0
-        with WarmServer() if len(waiting) > 1 else contextlib.nullcontext() as warm:
+        with WarmServer(figures=False) if len(waiting) > 1 else contextlib.nullcontext() as warm:
             if warm is not None:
                 self.environment |= warm.environment
             for k in waiting:

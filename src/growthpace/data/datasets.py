@@ -13,6 +13,7 @@ from heapq import nsmallest
 
 from growthpace.data.items import Item
 from growthpace.errors import InputError
+from growthpace.sharing import equal_shares
 from growthpace.study import GENERAL, Mix, Study
 
 
@@ -36,16 +37,27 @@ def counts(
     dataset: str,
     pool_size: Callable[[str, str], int],
     dropped: Mapping[tuple[str, str], int] | None = None,
+    advised: Mapping[tuple[str, str], int] | None = None,
 ) -> dict[tuple[str, str], int]:
     """How many items a dataset takes from each pool: {(source, ability): number}.
 
     `pool_size(source, ability)` gives what a pool holds. A labelled source gives every ability the same number; an
-    unlabelled one gives its general pool. `dropped`: how many items of a pool the audit's policy has left out, to be
-    told. For mixes see `study.sources.Mix`, which states the rule for remainders.
+    unlabelled one gives its general pool. A dataset of transfer takes what the full one does, of the abilities it
+    keeps. `dropped`: how many items of a pool the audit's policy has left out, to be told. `advised`: the numbers of a
+    mix that the study's own curves make; while there are none, it counts as divided equally, as far as pools go. For
+    other mixes see `study.sources.Mix`, which states the rule for remainders.
     Raises `InputError` naming the ability, its size and what was asked for, where a pool holds too few.
     """
+    parts = {part.name: part for part in study.transfer.parts(study.abilities)} if study.transfer else {}
+    if dataset in parts:
+        full = counts(study, study.transfer.full, pool_size, dropped)
+        return {pool: number for pool, number in full.items() if pool[1] in parts[dataset].kept}
     if dataset in study.mixes:
-        wanted = _mix_counts(study, dataset, study.mixes[dataset], pool_size)
+        mix = study.mixes[dataset]
+        if mix.advice is not None:
+            wanted = dict(advised) if advised is not None else equally(study, dataset, mix, pool_size)
+        else:
+            wanted = _mix_counts(study, dataset, mix, pool_size)
         key = f"mixes.{dataset}"
     else:
         source, _, volume = dataset.rpartition("-")
@@ -72,6 +84,18 @@ def _even(study: Study, source: str, volume: int) -> dict[tuple[str, str], int]:
     return {(source, ability): volume // len(study.abilities) for ability in study.abilities}
 
 
+def equally(study: Study, name: str, mix: Mix, pool_size) -> dict[tuple[str, str], int]:
+    """The budget of a mix with `advice` divided equally over abilities, as far as the pools of its source go."""
+    sizes = [pool_size(mix.source, ability) for ability in study.abilities]
+    if sum(sizes) < mix.advice.budget:
+        raise InputError(
+            f"mixes.{name}.advice.budget: {mix.advice.budget}, but the pools of {mix.source!r} hold {sum(sizes)} "
+            f"(allowed: up to {sum(sizes)})"
+        )
+    shares = equal_shares(mix.advice.budget, sizes)
+    return {(mix.source, ability): number for ability, number in zip(study.abilities, shares, strict=True)}
+
+
 def _mix_counts(study: Study, name: str, mix: Mix, pool_size) -> dict[tuple[str, str], int]:
     shares = {a: pool_size(mix.source, a) if n == "all" else n for a, n in mix.shares.items()}
     others = [ability for ability in study.abilities if ability not in shares]
@@ -89,4 +113,6 @@ def _mix_counts(study: Study, name: str, mix: Mix, pool_size) -> dict[tuple[str,
     wanted = {(mix.source, ability): shares[ability] for ability in study.abilities if ability in shares}
     for source, number in mix.add.items():
         wanted |= _even(study, source, number)
+    for source, own in mix.also.items():
+        wanted |= {(source, ability): own[ability] for ability in study.abilities if ability in own}
     return wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from growthpace.data.items import (
     unique,
     write_items,
 )
+from growthpace.data.policy import LeftOut, left_out_fingerprint
 from growthpace.data.policy import left_out as left_out_of
-from growthpace.data.policy import left_out_fingerprint
 from growthpace.data.reviewed import NOT_KEPT, decision_file, kept_items
 from growthpace.errors import InputError
 from growthpace.files import fingerprint, write_json
@@ -134,8 +134,28 @@ def make_suite(study: Study, suite: str, paths: Paths) -> int:
     return len(items)
 
 
-def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[str, Any]:
-    """Writes a dataset's items and its id manifest, and returns the manifest."""
+def pool_sizes(
+    study: Study, sources: Iterable[str], paths: Paths, dropped: LeftOut | None = None
+) -> dict[tuple[str, str], int]:
+    """{(source, ability): items} of the pools of some sources, less what the audit's policy leaves out (`dropped`, read
+    from the audit when None). `InputError` for a pool that was not made yet."""
+    sources = list(sources)
+    dropped = left_out_of(study, sources, paths) if dropped is None else dropped
+    found = {}
+    for source in sources:
+        for ability in Grid(study).pools(source):
+            path, gone = paths.pool(source, ability), dropped.get((source, ability), set())
+            if not path.exists():
+                raise InputError(f"{path}: no such file; `growthpace pool CONFIG {source} {ability}` makes it")
+            found[source, ability] = sum(i not in gone for i in item_ids(path)) if gone else count_items(path)
+    return found
+
+
+def make_dataset(
+    study: Study, dataset: str, seed: int, paths: Paths, advised: Mapping[tuple[str, str], int] | None = None
+) -> dict[str, Any]:
+    """Writes a dataset's items and its id manifest, and returns the manifest. `advised`: the numbers of a mix that the
+    study's own curves make (`growthpace.advice`)."""
     grid = Grid(study)
     sources = grid.datasets[dataset].sources
     dropped = left_out_of(study, sources, paths)
@@ -144,9 +164,9 @@ def make_dataset(study: Study, dataset: str, seed: int, paths: Paths) -> dict[st
     def kept(pool: tuple[str, str]) -> Iterator[str]:
         return (identifier for identifier in item_ids(pools[pool]) if identifier not in dropped.get(pool, ()))
 
-    sizes = {pool: sum(1 for _ in kept(pool)) if pool in dropped else count_items(pools[pool]) for pool in pools}
+    sizes = pool_sizes(study, sources, paths, dropped)
     gone = {pool: count_items(pools[pool]) - size for pool, size in sizes.items()}
-    wanted = counts(study, dataset, lambda source, ability: sizes[source, ability], gone)
+    wanted = counts(study, dataset, lambda source, ability: sizes[source, ability], gone, advised)
     ids = [[*pool, first_ids(kept(pool), number, seed)] for pool, number in wanted.items()]
     # Only what is chosen is kept of a pool, which may be larger than the memory.
     items = [item for source, ability, members in ids for item in items_with(paths.pool(source, ability), members)]

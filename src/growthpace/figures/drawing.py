@@ -33,7 +33,7 @@ SETTINGS = {
     "axes.edgecolor": MUTED, "axes.linewidth": 0.8, "grid.color": RULE, "grid.linewidth": 0.7,
     "xtick.color": INK, "ytick.color": INK, "xtick.labelsize": 8, "ytick.labelsize": 8,
     "figure.facecolor": PAPER, "axes.facecolor": PAPER, "legend.frameon": False, "legend.fontsize": 8.5,
-    "axes.unicode_minus": True,
+    "axes.unicode_minus": True, "axes.titlepad": 4.0,
 }  # fmt: skip
 
 
@@ -111,11 +111,12 @@ def finish(
             for side in ("top", "right"):
                 axis.spines[side].set_visible(False)
     width, height = figure.get_size_inches()
-    per_row = max(1, int(width / 1.3))
     groups = [group for group in groups if group]
-    if sum(map(len, groups)) <= per_row:
-        groups = [[entry for group in groups for entry in group]]
-    rows = [group[start : start + per_row] for group in groups for start in range(0, len(group), per_row)]
+    rows = _legend_rows([[entry for group in groups for entry in group]], width)
+    if len(rows) > 1:
+        rows = _legend_rows(groups, width)
+    height += 0.24 * max(0, len(rows) - 2)  # figures have room for a legend of two rows
+    figure.set_size_inches(width, height)
     foot = (0.24 * len(rows) + 0.14) / height
     head = (0.4 if title else 0.06) / height
     if title:
@@ -130,10 +131,26 @@ def finish(
     for place, row in enumerate(reversed(rows)):
         figure.legend(
             handles=row, loc="lower center", ncols=len(row), bbox_to_anchor=(0.5, (0.24 * place + 0.02) / height),
-            borderaxespad=0.2, handlelength=2.6, columnspacing=1.6,
+            borderaxespad=0.2, handlelength=3.2, columnspacing=1.6,
         )  # fmt: skip
-    figure.tight_layout(rect=(left, foot + bottom, 1, 1 - head), h_pad=1.4, w_pad=1.2)
+    figure.tight_layout(rect=(left, foot + bottom, 1, 1 - head), h_pad=0.9, w_pad=1.0)
     return figure
+
+
+def _legend_rows(groups: list[list[Artist]], width: float) -> list[list[Artist]]:
+    """The groups' entries in rows that fit into `width` inches, each group in rows of its own."""
+    rows = []
+    for group in groups:
+        row, used = [], 0.0
+        for entry in group:
+            needed = 0.74 + 0.079 * len(entry.get_label())  # its line, the space after it, its letters
+            if row and used + needed > width - 0.1:
+                rows.append(row)
+                row, used = [], 0.0
+            row.append(entry)
+            used += needed
+        rows.append(row)
+    return [row for row in rows if row]
 
 
 def blank(title: str, message: str, settings: Figures) -> Figure:

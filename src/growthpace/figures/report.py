@@ -6,6 +6,8 @@ disagree with the tables. What is missing is shown as missing.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,16 +18,19 @@ import pandas as pd
 from growthpace.analysis.curves import FITTED
 from growthpace.analysis.scores import OVERALL
 from growthpace.figures.drawing import INK, MUTED, PAPER, RULE, readable
-from growthpace.figures.panels import CAPTIONS
-from growthpace.figures.summary import SENTENCES, in_points, not_above_chance, signed, summarise
+from growthpace.figures.embedded import LARGEST, Download, as_json, chart, download, shown_downloads, size
+from growthpace.figures.registry import FIGURES
+from growthpace.figures.sections import PARTS, PLAIN, SECTIONS, WORDS, shown
+from growthpace.figures.summary import in_points, not_above_chance, signed, summarise
 
-TITLES = {
-    "abilities": "Growth curves",
-    "overall": "Overall",
-    "pace": "Pace of each ability",
-    "sizes": "Model size",
-}
-
+NAVIGATION = {
+    "summary": "Summary", "runs": "Runs", "curves": "Curves", "figures": "Figures", "pace": "Pace", "laws": "Laws",
+    "scores": "Scores", "comparisons": "Comparisons", "generalisation": "Generalisation", "transfer": "Transfer",
+    "advice": "Advice", "examples": "Examples", "costs": "Costs", "judge": "Judge", "downloads": "Downloads",
+    "provenance": "Provenance",
+}  # fmt: skip
+"""Sections and their links, in the page's order; those that a study has nothing for are left out."""
+SCRIPTS = ("chart.js", "page.js")
 
 TITLE_BAND = 24.0
 """Height that a figure keeps for its title (see `drawing.finish`), in points."""
@@ -49,6 +54,10 @@ def render(
     provenance: Mapping[str, Any],
     judge: Mapping[str, Any] | None = None,
     unbalanced: Iterable[str] = (),
+    tables: Mapping[str, Any] | None = None,
+    examples: Mapping[str, Any] | None = None,
+    downloads: Iterable[Download] | None = None,
+    palette: str = "colorblind",
 ) -> str:
     """The page as HTML text; equal input gives equal text.
 
@@ -58,34 +67,66 @@ def render(
     advice: what `advise.advise` gives, once for each labelled source.
     completeness: one dict per planned run: model, dataset, seed, complete (bool) and, if not complete, missing (str:
     what is missing, such as `training` or `predictions on test`).
-    figures: {name in panels.FIGURES: SVG text}, shown in this order.
+    figures: {name in registry.FIGURES: SVG text}, shown in this order.
     costs: one dict per run: model, dataset, seed, wall_seconds, tokens_per_second, device; None where unknown.
     provenance: {config: text of the study file, versions: {name: version}, hashes: {name: hash}}.
     judge: what `judging.stage.report_judge` gives; None where nothing is judged.
     unbalanced: names of the sources that are not labelled by ability.
+    tables: further tables that are there, by the names in `sections.SECTIONS` (frames) and `sections.PLAIN` (nested
+    values), and `law_curves`, which the interactive curves take; a name that is none of these is a `ValueError`.
+    examples: {model, dataset, seed, epoch, suite, abilities: what `examples.choose` gives}; None for none.
+    downloads: tables to take away; None gives the first three tables as CSV. palette: the figures' (seaborn).
     """
+    tables = dict(tables or {})
+    unknown = tables.keys() - SECTIONS.keys() - PLAIN.keys() - {"law_curves"}
+    if unknown:
+        raise ValueError(f"tables: the page knows none called {', '.join(sorted(unknown))}")
+    if downloads is None:
+        frames = {"points": points, "pace": pace, "comparisons": comparisons}
+        downloads = [download(key, table) for key, table in frames.items()]
+    completeness, costs = list(completeness), list(costs)
     runs = [dict(run) for run in completeness]
     points, pace, comparisons = (_of_suite(table, suite) for table in (points, pace, comparisons))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("growthpace.figures", "."),
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    environment.filters.update(signed=signed, percent=percent, readable=readable, wall=wall, count=count)
-    environment.filters.update(in_points=in_points, shorten=shorten_hashes)
+    environment = _environment()
+    style, *scripts = (environment.loader.get_source(environment, name)[0] for name in ("style.css", *SCRIPTS))
+    further = {part: [] for part in PARTS}
+    for key in (*SECTIONS, *PLAIN):
+        found = shown(key, tables[key], suite) if key in tables else None
+        if found:
+            further[found["part"]].append(found)
+    curves = _of_suite(tables["law_curves"], suite) if "law_curves" in tables else None
+    downloads = shown_downloads(list(downloads))
+    optional = {"curves": len(points), "judge": judge, "examples": examples, "downloads": downloads}
+    optional |= {part: further[part] for part in ("laws", "generalisation", "transfer")}
     return environment.get_template("report.html.j2").render(
+        style=style, scripts=scripts,
+        hashes=" ".join(map(_script_hash, scripts)), tables=further, parts=PARTS, words=WORDS, examples=examples,
+        navigation=[(key, label) for key, label in NAVIGATION.items() if optional.get(key, True)],
+        chart=as_json(chart(points, curves, palette)) if len(points) else "",
+        has_laws=curves is not None and len(curves) > 0, downloads=downloads, largest=size(LARGEST),
         name=name, description=description, notice=notice, suite=suite, confidence=confidence, margin=margin,
-        summary=summarise(suite, points, pace, comparisons, runs), grid=_grid(runs), scores=_scores(points, pace),
-        pace=_pace(pace), classes=_classes(pace), sentences=SENTENCES,
+        summary=summarise(suite, points, pace, comparisons, runs, tables), grid=_grid(runs), scores=_scores(points),
+        pace=_pace(pace), classes=_classes(pace), corrected="class_uncorrected" in pace,
         comparisons=_records(comparisons[comparisons["kind"] == "sources"]),
         mixes=_records(comparisons[comparisons["kind"] == "mix"]), advice=[dict(entry) for entry in advice],
         figures=[
-            {"name": key, "title": TITLES.get(key, readable(key)), "caption": CAPTIONS.get(key, ""),
+            {"name": key, "title": FIGURES[key].title, "caption": FIGURES[key].caption,
              "svg": inline_svg(text, key)}
             for key, text in figures.items()
         ],
         costs=[dict(row) for row in costs], total=_total(costs), provenance=provenance, judge=judge,
         unbalanced=list(unbalanced),
     )  # fmt: skip
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("growthpace.figures", "page"),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters.update(signed=signed, percent=percent, readable=readable, decimal=decimal, wall=wall)
+    environment.filters.update(count=count, in_points=in_points, shorten=shorten_hashes)
+    return environment
 
 
 def inline_svg(text: str, name: str) -> str:
@@ -124,6 +165,11 @@ def percent(value: float) -> str:
     return "not known" if pd.isna(value) else f"{100 * value:.1f}"
 
 
+def decimal(value: float) -> str:
+    """A number with one decimal, or `not known`."""
+    return "not known" if pd.isna(value) else f"{value:.1f}"
+
+
 def shorten_hashes(text: Any) -> str:
     """The text with every hash in it (more than 16 hexadecimal digits in a row) cut to its first 16 digits."""
     return re.sub(r"\b([0-9a-f]{16})[0-9a-f]+\b", r"\1", str(text))
@@ -141,6 +187,11 @@ def wall(seconds: float | None) -> str:
 def count(value: float | None) -> str:
     """A count with separators, or `not known`."""
     return "not known" if value is None or pd.isna(value) else f"{value:,.0f}"
+
+
+def _script_hash(script: str) -> str:
+    """What the page's policy lets run: this script and nothing that a study's text may bring in."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _of_suite(table: pd.DataFrame, suite: str) -> pd.DataFrame:
@@ -165,7 +216,7 @@ def _grid(runs: list[dict]) -> dict:
     return {"models": models, "rows": rows, "planned": len(runs), "missing": missing}
 
 
-def _scores(points: pd.DataFrame, pace: pd.DataFrame) -> dict:
+def _scores(points: pd.DataFrame) -> dict:
     """Scores as one row per model and dataset, one column per ability, `overall` first."""
     names = list(points["ability"].drop_duplicates())
     most = int(points["seeds"].max()) if len(points) else 0

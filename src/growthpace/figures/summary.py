@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from growthpace.analysis.curves import CLASSES, DECLINING, FITTED, LEAST_VOLUMES, RESISTANT, RESPONSIVE, UNDECIDED
+from growthpace.analysis.curves import (
+    DECLINING,
+    FITTED,
+    LEAST_VOLUMES,
+    RESISTANT,
+    RESPONSIVE,
+    SATURATING,
+    UNDECIDED,
+)
 from growthpace.analysis.scores import OVERALL
 from growthpace.figures.drawing import readable
 
 SENTENCES = {
     RESPONSIVE: "Grows with data",
+    SATURATING: "Grew, and has flattened",
     RESISTANT: "Does not grow with data",
     DECLINING: "Falls with more data",
     UNDECIDED: "Cannot be told",
@@ -21,13 +31,20 @@ SENTENCES = {
 
 
 def summarise(
-    suite: str, points: pd.DataFrame, pace: pd.DataFrame, comparisons: pd.DataFrame, completeness: Iterable[dict]
+    suite: str,
+    points: pd.DataFrame,
+    pace: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    completeness: Iterable[dict],
+    tables: Mapping[str, Any] | None = None,
 ) -> list[dict]:
     """Sentences and lists for the top of the page: dicts with `text` and, where it has a list, `entries`, each a dict
     with `lead`, `class` and `text`.
 
-    The tables hold rows of `suite` alone; `completeness` as in `report.render`.
+    The tables hold rows of `suite` alone; `completeness` and `tables` (further ones, of all suites) as in
+    `report.render`: each that is there is told of, none that is not.
     """
+    tables = tables or {}
     runs = list(completeness)
     done = sum(bool(run["complete"]) for run in runs)
     found = [{"text": _runs(done, len(runs))}]
@@ -38,10 +55,18 @@ def summarise(
     found.append({"text": _overall(suite, fitted, points)})
     for source, curves in fitted[fitted["ability"] != OVERALL].groupby("source", sort=False):
         entries = []
-        for kind in CLASSES:
+        for kind in SENTENCES:
             entries += _abilities(curves, kind)
         found.append({"text": f"With data from {source}, on {suite}:", "entries": entries})
-    found += _too_few(pace) + _sources(comparisons) + _mixes(comparisons)
+    found += _too_few(pace) + _sources(comparisons)
+    for tell, key in ((_equivalence, "equivalence"), (_held_out, "laws")):
+        if key in tables:
+            found += tell(tables[key][tables[key]["suite"] == suite])
+    found += _mixes(comparisons)
+    if "selection_bias" in tables:
+        found += _bias(tables["selection_bias"])
+    if sentence := (tables.get("advice_check") or {}).get("sentence"):
+        found.append({"text": sentence})
     if fitted["uncertainty"].str.startswith("items only").any():
         text = (
             "Nothing was trained with two seeds, so that intervals cover the choice of test items only, not that of "
@@ -63,7 +88,7 @@ def _runs(done: int, planned: int) -> str:
 def not_above_chance(pace: pd.DataFrame) -> pd.Series:
     """Which curves are classed as growing though their score at the largest volume is not told apart from chance, or
     is below it: the interval of the gain over chance does not lie above 0."""
-    return (pace["class"] == RESPONSIVE) & ~(pace["gain_over_chance_low"] > 0)
+    return pace["class"].isin([RESPONSIVE, SATURATING]) & ~(pace["gain_over_chance_low"] > 0)
 
 
 def _too_few(pace: pd.DataFrame) -> list[dict]:
@@ -158,6 +183,61 @@ def _sources(comparisons: pd.DataFrame) -> list[dict]:
             text += f" One such comparison would find a true difference of {size} four times in five."
         found.append({"text": text})
     return found
+
+
+def _equivalence(table: pd.DataFrame) -> list[dict]:
+    """How many items of the second source one of the first is worth, averaged over abilities, at the largest volume."""
+    table = table[table["ability"] == OVERALL]
+    pairs = list(dict.fromkeys(tuple(sorted(pair)) for pair in zip(table["first"], table["second"], strict=True)))
+    found = []
+    for first, second in pairs:
+        parts = []
+        own = table[(table["first"] == first) & (table["second"] == second)]
+        for model, rows in own.groupby("model", sort=False):
+            row = rows.loc[rows["volume"].idxmax()]
+            at = f"for {model} at {row['volume']:,} {second} items"
+            if row["status"] == "in range":
+                span = f"{_worth(row['worth_low'])} to {_worth(row['worth_high'])}"
+                parts.append(f"worth {_worth(row['worth'])} of {second} ({span}) {at}")
+            elif row["status"] == "never in range":
+                parts.append(f"not to be matched {at}: no volume in range scores the same")
+            else:
+                parts.append(f"worth a number that cannot be told {at}")
+        if parts:
+            found.append({"text": f"Averaged over all abilities, one item of {first} is {'; '.join(parts)}."})
+    return found
+
+
+def _held_out(laws: pd.DataFrame) -> list[dict]:
+    """How often the fitted laws foretold the score at the largest volume from the smaller ones."""
+    checked = laws[laws["held_out_held"].notna() & (laws["ability"] != OVERALL)]
+    if checked.empty:
+        return []
+    held = int(checked["held_out_held"].astype(bool).sum())
+    middle = float(np.median(checked["held_out_error"].abs()))
+    text = (
+        f"Laws fitted without the largest volume foretold the score there within their interval in {held} of "
+        f"{len(checked)} curves; the middle error is {in_points(float(f'{middle:.1f}'))}."
+    )
+    return [{"text": text}]
+
+
+def _bias(table: pd.DataFrame) -> list[dict]:
+    """What choosing epochs does to the scores that they are chosen by."""
+    means = table[(table["level"] == "mean") & table["optimism"].notna()]
+    if means.empty:
+        return []
+    low, high = (signed(value) for value in (means["optimism"].min(), means["optimism"].max()))
+    text = (
+        f"Epochs are chosen by their scores on {means['suite'].iloc[0]}, which makes those scores too good by "
+        f"{low if low == high else f'{low} to {high}'} points, from the least to the largest over models and sources; "
+        "no score on this page is of those items."
+    )
+    return [{"text": text}]
+
+
+def _worth(value: float) -> str:
+    return "any number" if np.isinf(value) else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _mixes(comparisons: pd.DataFrame) -> list[dict]:

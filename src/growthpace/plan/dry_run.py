@@ -28,7 +28,7 @@ STAGES = {
     "prediction": ("spec_predict", "predict"),
     "judging": ("spec_judge", "judge", "judge_report"),
     "grading": ("spec_grade", "grade", "select"),
-    "analysis": ("collect", "fit", "compare", "advise"),
+    "analysis": ("allocate", "collect", "fit", "compare", "advise", "check_advice", "transfer", "features"),
     "report": ("figure", "report"),
 }
 """Stages in their order, and their rules; `train` stands for the rules `train_{n}_epochs`."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from growthpace import optional
 from growthpace.cluster.site import load_site, site_path
 from growthpace.errors import InputError
 from growthpace.grid import SELECTED, Run
@@ -257,7 +258,9 @@ class Planned:
                 found["judging", run.model] += judged
         if self.study.judge:
             found["judging", None] = 2  # the spec and the report
-        found["analysis", None] = len(STAGES["analysis"])
+        advised, always = len(self.grid.advised), len(STAGES["analysis"]) - 4
+        asked = (self.study.transfer is not None) + bool(optional.described_datasets(self.study))
+        found["analysis", None] = always + asked + (advised + 1 if advised else 0)
         found["report", None] = len(self.wiring.figures()) + 1
         return found
 

@@ -144,9 +144,11 @@ def _names(study: Study, job: Job) -> dict[str, str]:
         kind, one = ("sources", "source") if job.rule == "pool" else ("suites", "suite")
         section = getattr(study, kind)[wildcards[one]]
         _walk(found, "items", f"{kind}.{wildcards[one]}.items", section.items.model_dump())
-    elif job.rule == "dataset" and wildcards["dataset"] in study.mixes:
+    elif job.rule in ("dataset", "allocate") and wildcards["dataset"] in study.mixes:
         name = wildcards["dataset"]
         _walk(found, "mix", f"mixes.{name}", study.mixes[name].model_dump())
+    elif job.rule == "dataset" and study.transfer and wildcards["dataset"].startswith(f"{study.transfer.full}-"):
+        found["volume"] = "transfer.volume"
     elif job.rule == "audit":
         found |= {f"licence_{name}": f"sources.{name}.licence" for name in study.sources}
         found |= {"max_length": "training.max_length"}
@@ -169,6 +171,9 @@ _SECTIONS = {
     "fit": "analysis",
     "compare": "analysis",
     "advise": "analysis",
+    "transfer": "analysis",
+    "features": "analysis",
+    "check_advice": "analysis",
     "figure": "figures",
 }
 """Rules whose settings are a section of the study."""

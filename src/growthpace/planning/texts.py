@@ -67,10 +67,24 @@ class Texts:
             total = sum(number * self._pool(*pool)[1] for pool, number in counts.items())
             return Tokens(items, total, f"{BYTES_PER_TOKEN:g} bytes of text taken for a token")
         if found := alike or everything:
-            each = sum(run.tokens for run in found) / sum(run.items for run in found)
+            each = sum(run.tokens for run in found) / sum(run.items for run in found) * self._longer(name, counts)
             return Tokens(items, items * each, f"{each:,.0f} tokens an item as in {found[0].dataset}")
         longest = self.study.training.max_length
         return Tokens(items, items * longest, f"at most {longest} tokens an item, training.max_length")
+
+    def _longer(self, name: str, counts: dict[tuple[str, str], int] | None) -> float:
+        """How many times as long an item of a part of transfer is as one of the full dataset, by the texts in their
+        pools; 1 for other datasets, and where a pool is not there yet."""
+        if name not in self.grid.parts or not counts:
+            return 1.0
+        full = self._counts(self.study.transfer.full)
+        if not all(self._pool(*pool) for pool in full):
+            return 1.0
+        part, whole = (
+            sum(number * self._pool(*pool)[1] for pool, number in taken.items()) / sum(taken.values())
+            for taken in (counts, full)
+        )
+        return part / whole
 
     def _counts(self, name: str) -> dict[tuple[str, str], int] | None:
         """Items that a dataset takes from each pool; None while the sizes of its pools are not known."""

@@ -39,9 +39,10 @@ from growthpace.study.items import (
 )
 from growthpace.study.judge import Judge
 from growthpace.study.models import Initialise, Lora, Model, Pretraining
-from growthpace.study.sources import Mix, Source
+from growthpace.study.sources import Mix, MixAdvice, Source
 from growthpace.study.synthetic import SyntheticItems, Teacher
 from growthpace.study.training import Training
+from growthpace.study.transfer import Transfer
 
 
 class Study(Strict):
@@ -81,6 +82,8 @@ class Study(Strict):
     """Who grades the suites that are `judged`."""
     audit: Audit | None = None
     """Whether items that leak or repeat others are trained on; they are when absent."""
+    transfer: Transfer | None = None
+    """Runs on one ability alone and on all but one."""
 
     @property
     def judged(self) -> list[str]:
@@ -148,6 +151,7 @@ __all__ = [
     "Microworld",
     "MicroworldItems",
     "Mix",
+    "MixAdvice",
     "Model",
     "Palette",
     "Pretraining",
@@ -162,5 +166,6 @@ __all__ = [
     "SyntheticItems",
     "Teacher",
     "Training",
+    "Transfer",
     "load_study",
 ]

@@ -82,6 +82,8 @@ class Analysis(Strict):
     """Level of every interval, such as 0.95."""
     margin: Positive
     """Points per fourfold data that count as no growth: an ability whose pace lies within +-margin is resistant."""
+    replicates: Annotated[int, Field(ge=200)] = 2000
+    """Bootstrap replicates, wherever an interval has no formula; 200 leave five beyond each end of a 95 % interval."""
 
 
 class Figures(Strict):
@@ -90,5 +92,5 @@ class Figures(Strict):
     palette: Palette
     style: Literal["whitegrid", "white", "ticks", "darkgrid", "dark"]
     panel_width: Positive
-    """Inches."""
+    """Inches. Text stays readable on a printed page of 17 cm while panel_width times columns is 8.5 or less."""
     columns: Count

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from growthpace.study.basics import GENERAL
+from growthpace.study.transfer import transfer_faults
 
 if TYPE_CHECKING:
     from growthpace.study import Mix, Source, Study, Suite
@@ -27,6 +28,7 @@ def faults_between_sections(study: Study) -> Iterator[str]:
         yield from _source(study, name, source)
     for name, mix in study.mixes.items():
         yield from _mix(study, name, mix)
+    yield from transfer_faults(study)
     yield from _epochs(study)
     yield from _suites(study)
     yield from _microworld(study)
@@ -97,7 +99,8 @@ def _source(study: Study, name: str, source: Source) -> Iterator[str]:
             f"{key}.items.kind: {source.items.kind!r} cannot be trained on here "
             "(allowed: curated, or synthetic with labelled: false)"
         )
-    if not source.volumes and not any(name in (mix.source, *mix.add) for mix in study.mixes.values()):
+    drawn = {used for mix in study.mixes.values() for used in (mix.source, *mix.add, *mix.also)}
+    if not source.volumes and name not in drawn:
         yield f"{key}: would have no effect, it has no volumes and no mix draws from it"
     share = len(study.abilities)
     for volume in source.volumes if source.labelled else ():
@@ -129,6 +132,18 @@ def _mix(study: Study, name: str, mix: Mix) -> Iterator[str]:
     if source and not source.labelled:
         labelled = ", ".join(name for name, settings in study.sources.items() if settings.labelled) or "none"
         yield f"{key}.source: {mix.source!r} is not labelled by ability, so it has no shares (allowed: {labelled})"
+    if mix.advice is not None:
+        from growthpace.study.advice_faults import advice_faults
+
+        yield from advice_faults(study, f"{key}.advice", mix)
+        return
+    yield from _unknown(f"{key}.also", mix.also, study.sources, "source")
+    for other, own in mix.also.items():
+        yield from _unknown(f"{key}.also.{other}", own, study.abilities, "ability")
+        if other in study.sources and not study.sources[other].labelled:
+            yield f"{key}.also.{other}: not labelled by ability, so it has no shares (allowed: {key}.add.{other})"
+        if other == mix.source or other in mix.add:
+            yield f"{key}.also.{other}: it is in {'source' if other == mix.source else 'add'} already (allowed: once)"
     for added, number in mix.add.items():
         if added in study.sources and study.sources[added].labelled and number % len(study.abilities):
             yield f"{key}.add.{added}: {_not_shared(number, len(study.abilities))}"
@@ -140,7 +155,7 @@ def _mix(study: Study, name: str, mix: Mix) -> Iterator[str]:
     fixed = sum(number for number in mix.shares.values() if number != "all")
     if mix.total is not None and fixed > mix.total:
         yield f"{key}.total: {mix.total} is below the shares' sum (allowed: {fixed} or more)"
-    if mix.rest == "none" and not mix.shares:
+    if mix.rest == "none" and not mix.shares and not mix.also:
         yield f"{key}.rest: none, without shares, makes an empty mix (allowed: uniform, all, or shares)"
 
 

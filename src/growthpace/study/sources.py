@@ -34,6 +34,20 @@ class Source(Strict):
         return self
 
 
+class MixAdvice(Strict):
+    """What a mix is for whose numbers the study's own growth curves say (docs/advise.md)."""
+
+    budget: Count
+    """Number of items, all of which are given."""
+    weights: dict[Ability, Annotated[float, Field(ge=0)]] = {}
+    """What abilities weigh in the mean score that is to be largest; 1 where none is given."""
+    sources: Names | None = None
+    """Other labelled sources that an ability's items may come from instead; none when absent."""
+    suite: Name | None = None
+    """The suite whose curves are used. When absent that of `selection`: what is chosen by the suite that claims are
+    about would be measured on the items that it was chosen by."""
+
+
 class Mix(Strict):
     """A named dataset that is not balanced: shares per ability, and additions from other sources.
 
@@ -52,6 +66,10 @@ class Mix(Strict):
     """What abilities without a share get."""
     add: dict[Name, Count] = {}
     """Items on top, by source: {source: number}."""
+    also: dict[Name, Annotated[dict[Ability, Count], Field(min_length=1)]] = {}
+    """Items of other labelled sources, by ability: {source: {ability: number}}."""
+    advice: MixAdvice | None = None
+    """Instead of shares: the study divides the budget itself, once its grid is evaluated, and trains that."""
     models: Names | None = None
     """Models that are trained on it; all when absent."""
 
@@ -59,9 +77,16 @@ class Mix(Strict):
     def _whole(self):
         if self.same_as is not None:
             given = [k for k in ("source", "total", "rest") if getattr(self, k) is not None]
-            given += [k for k in ("shares", "add") if getattr(self, k)]
+            given += [k for k in ("shares", "add", "also", "advice") if getattr(self, k)]
             if given:
                 raise ValueError(f"same_as names a dataset as it is; {', '.join(given)} would have no effect")
+            return self
+        if self.advice is not None:
+            given = [k for k in ("total", "shares", "rest", "add", "also") if getattr(self, k)]
+            if given:
+                raise ValueError(f"advice says what the mix is made of; {', '.join(given)} would have no effect")
+            if self.source is None:
+                raise ValueError("source missing: advice divides its budget over the abilities of a labelled source")
             return self
         if self.source is None or self.rest is None:
             lacking = " and ".join(key for key in ("source", "rest") if getattr(self, key) is None)
@@ -75,7 +100,10 @@ class Mix(Strict):
     @property
     def volume(self) -> int | None:
         """Number of its items; None where a pool's size decides, or another dataset."""
+        if self.advice is not None:
+            return self.advice.budget
         fixed = [number for number in self.shares.values() if number != "all"]
         if self.total is None and (self.rest != "none" or len(fixed) < len(self.shares)):
             return None
-        return (sum(fixed) if self.total is None else self.total) + sum(self.add.values())
+        others = sum(self.add.values()) + sum(sum(own.values()) for own in self.also.values())
+        return (sum(fixed) if self.total is None else self.total) + others

@@ -1,0 +1,1 @@
+"""Numbers from publications, as tables and maps for `growthpace analyse`."""
