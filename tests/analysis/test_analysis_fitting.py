@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from known_curves import CHANCE, LAWS, SIZES, VOLUMES, arrays_to_curve, exact, score, simulated
 from scipy.optimize import curve_fit, minimize
 from scipy.special import stdtrit
-from scipy.stats import chi2 as chi2_law
+from scipy.stats import f as f_law
 
-from growthpace.analysis.fitting import FITTED, REFUSED, fit, inflation, with_scatter
+from growthpace.analysis.fitting import FITTED, HOLDS, REFUSED, fit, inflation, with_scatter
 from growthpace.analysis.forms import FORMS
 from growthpace.analysis.observed import Curve
 from growthpace.analysis.separable import Problem
@@ -68,7 +68,7 @@ def test_linear_is_closed_form_generalised_least_squares(seed):
     assert pace.high - pace.value == pytest.approx(half, rel=0.01)
     left = curve.scores - design @ expected
     assert law.chi2 == pytest.approx(left @ inverse @ left)
-    assert law.goodness == pytest.approx(chi2_law.sf(law.chi2 / inflation(curve, 6), 6))
+    assert law.goodness == pytest.approx(f_law.sf(law.chi2 / 6 / inflation(curve, 6), 6, curve.df))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -163,9 +163,14 @@ def test_without_a_second_seed_the_scatter_tells_the_noise():
     law = fit(curve, FORMS["linear"], LEVEL)
     assert law.scatter
     assert np.isnan(law.goodness)
-    calm = replace(curve, noise=Noise(0.0, 0.0, 8))
-    alone = fit(calm, FORMS["linear"], LEVEL)
-    assert law.pace_at(640).high - law.pace_at(640).low > 1.5 * (alone.pace_at(640).high - alone.pace_at(640).low)
+    level = law.at([640])[0]
+    from_items = np.sqrt(curve.items.mean())
+    assert level.high - level.low > 1.5 * 2 * 1.96 * from_items
+    assert law.holds  # what seeds do is unknown, so that nothing speaks against it
+    refuted = fit(replace(curve, noise=Noise(0.0, 0.0, 8)), FORMS["linear"], LEVEL)
+    assert refuted.goodness < HOLDS
+    assert not refuted.holds
+    assert refuted.at([640])[0] == level  # seeds that are known to do nothing cannot explain it: the scatter again
     quiet = exact("linear", noise=Noise(float("nan"), float("nan"), 0))
     assert with_scatter(quiet, FORMS["linear"]) is quiet
 

@@ -82,6 +82,19 @@ def test_what_is_not_identified_is_no_number(found):
         assert np.isnan(row.volume_90) == (row.volume_90_status == "not identified")
 
 
+def test_a_form_that_does_not_hold_says_so_and_names_no_growth():
+    late = item_grades(5, abilities={"up": 0.0}, volumes=VOLUMES[:4], items=400, untuned=False)
+    rng = np.random.default_rng(0)
+    solved = rng.random(len(late)) < late["volume"].map({10: 0.27, 40: 0.28, 160: 0.38, 640: 0.60})
+    table, courses = laws(late.assign(grade=solved.astype(float)), 0.95)
+    alone = table[(table["ability"] == "up") & (table["model"] != ALL_MODELS)]
+    assert (alone["form"] == "linear").all()
+    assert alone["reason"].str.startswith("linear does not hold: ").all()
+    assert (alone["growth"] == "").all()
+    own = courses[(courses["ability"] == "up") & (courses["model"] == "tiny") & (courses["source"] == "curated")]
+    assert own["score"].iloc[-1] > own["score"].iloc[0] + 0.2
+
+
 def test_too_few_volumes_and_items_are_refused_with_a_reason(tmp_path):
     for shown, kept in (("1 volume: too few to choose", (10,)), ("2 volumes: too few to choose", (10, 40))):
         table, courses = laws(item_grades(abilities=ABILITIES, volumes=kept, models=(("tiny", 1),)), 0.95)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from known_curves import CHANCE, VOLUMES, exact, score, simulated
 
-from growthpace.analysis.fitting import FITTED, REFUSED, fit
+from growthpace.analysis.fitting import FITTED, HOLDS, REFUSED, fit
 from growthpace.analysis.forms import FORMS
 from growthpace.analysis.laws import (
     BEYOND,
@@ -93,6 +93,34 @@ def test_a_form_with_too_many_parameters_is_not_tried():
     assert choose(exact("linear").only(np.arange(8) < 1)).form is None
 
 
+def points(*scores: float):
+    """A curve of fourfold volumes through `scores`, each with an error of 2 points of its own."""
+    curve = exact("linear", error=0.02, volumes=VOLUMES[: len(scores)])
+    return replace(curve, scores=np.array(scores), chance=0.2)
+
+
+def test_a_curve_that_rises_at_its_end_alone_is_not_called_flat():
+    curve = points(0.27, 0.28, 0.38, 0.60)
+    choice = choose(curve)
+    held = {own.form.name: own.goodness for own in choice.candidates if not own.reason}
+    assert choice.form.name == "linear"
+    assert held["constant"] < held["linear"] < HOLDS
+    law = fit(curve, choice.form, LEVEL)
+    assert not law.holds
+    assert law.scatter
+    ends = law.at(curve.volumes)
+    assert all(own.low < seen < own.high for own, seen in zip(ends, curve.scores, strict=True))
+
+
+def test_a_form_that_holds_is_preferred_to_a_simpler_one_that_does_not():
+    """By squared errors alone `constant` would stay: one volume decides them, so that they differ by chance."""
+    curve = points(0.35, 0.37, 0.40, 0.41, 0.42, 0.43, 0.46, 0.47)
+    choice = choose(curve)
+    by_name = {own.form.name: own for own in choice.candidates}
+    assert by_name["constant"].goodness < HOLDS < by_name[choice.form.name].goodness
+    assert fit(curve, choice.form, LEVEL).holds
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_the_largest_volume_of_an_exact_law_is_foretold(name):
     found = held_out(exact(name), LEVEL, FORMS[name])
@@ -103,9 +131,13 @@ def test_the_largest_volume_of_an_exact_law_is_foretold(name):
 
 
 def test_a_wrong_form_does_not_foretell():
-    found = held_out(exact("power", error=0.002), LEVEL, FORMS["linear"])
-    assert found.error > 5
+    """A line that the smaller volumes do not refute misses; one that they do refute claims little."""
+    found = held_out(exact("power", error=0.03, volumes=VOLUMES[:5]), LEVEL, FORMS["linear"])
+    assert found.error > 10
     assert found.held is False
+    refuted = held_out(exact("power", error=0.005), LEVEL, FORMS["linear"])
+    assert refuted.error > 10
+    assert refuted.predicted.high - refuted.predicted.low > 0.2
 
 
 def test_shared_items_narrow_a_prediction():

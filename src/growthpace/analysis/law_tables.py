@@ -36,9 +36,10 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
 
     laws: one row per suite, ability (and `overall`), model and source, with the form that `choose` prefers; then one
     per ability and source that models of two sizes or more share, in the joint form, where model is `all models`.
-    Columns: form, growth (flat, growing, saturating), status (`fitted`, `refused`), reason (why it was refused; of a
-    fit, which parameters the data do not tell), points, goodness (see `Fit`), ceiling (a fraction), prelearned (items):
-    NaN where the form has none or the data do not tell it; volume_90 (items; NaN where `not identified`) with its
+    Columns: form, growth (flat, growing, saturating; '' where the form does not hold), status (`fitted`, `refused`),
+    reason (why it was refused; of a fit, that it does not hold, and which parameters the data do not tell), points,
+    goodness (see `Fit`), ceiling (a fraction), prelearned (items): NaN where the form has none or the data do not tell
+    it; volume_90 (items; NaN where `not identified`) with its
     status (see `laws.reaching`); slope_at_largest (points per fourfold data; of a joint law at the largest model);
     held_out_volume, _form, _score, _predicted (fractions), _error (points, predicted less observed), _held (None where
     there was no check, then _reason says why); each with _low and _high; parameters (JSON: all of them, with their
@@ -99,14 +100,17 @@ def _row(law: Fit, curve: Curve, check: HeldOut) -> dict[str, Any]:
     told = {name: Interval(own.value, own.low, own.high) for name, own in named.items() if own.identified}
     found = reaching(law)
     slope = law.pace_at(curve.volumes.max(), curve.sizes.max()) if fitted else NOTHING
-    unknown = "; ".join(f"{own.name}: {own.unidentified}" for own in law.parameters if not own.identified)
+    unknown = [f"{own.name}: {own.unidentified}" for own in law.parameters if not own.identified]
+    if not law.holds:
+        unknown.insert(0, f"{law.form.name} does not hold: points lie further from it than noise explains")
     parameters = {
         own.name: {"value": own.value, "low": own.low, "high": own.high, "unidentified": own.unidentified}
         for own in law.parameters
     }
     return {
-        "form": law.form.name if fitted or law.form.joint else "", "growth": law.form.growth if fitted else "",
-        "status": law.status, "reason": unknown if fitted else law.reason, "points": len(curve.volumes),
+        "form": law.form.name if fitted or law.form.joint else "",
+        "growth": law.form.growth if fitted and law.holds else "",
+        "status": law.status, "reason": "; ".join(unknown) if fitted else law.reason, "points": len(curve.volumes),
         "goodness": law.goodness,
         **_three("ceiling", told.get("ceiling", NOTHING) if law.form.has_ceiling else NOTHING),
         **_three("prelearned", told.get("prelearned", NOTHING)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from growthpace.analysis.fitting import FITTED, NAN, REFUSED, Fit, Interval, fit, inflation, refusal
+from growthpace.analysis.fitting import FITTED, HOLDS, NAN, REFUSED, Fit, Interval, fit, goodness, inflation, refusal
 from growthpace.analysis.forms import FORMS, Form
 from growthpace.analysis.observed import Curve
 from growthpace.analysis.separable import quick
@@ -37,6 +37,8 @@ class Candidate:
     """Why it was not tried; '' where it was."""
     errors: np.ndarray
     """[K] predicted less observed score, in points; empty where it was not tried."""
+    goodness: float = NAN
+    """Of the form fitted to all points; NaN where it was not tried or what seeds do is unknown."""
 
     @property
     def rms(self) -> float:
@@ -75,9 +77,13 @@ def leave_one_out(
         predicted = np.clip(ends[:, :1] * (1 - share) + ends[:, 1:] * share, 0, 1)
         observed = np.stack([curves[place].scores[out] for place in tried])
         errors[np.ix_(tried, out)] = POINTS * (predicted - observed)
+    tried = [curve for curve, reason in zip(curves, reasons, strict=True) if not reason]
+    sums = iter(quick(tried, form)[2] if tried else ())
     return [
-        Candidate(form, f"without one volume: {reason}", np.zeros(0)) if reason else Candidate(form, "", own)
-        for reason, own in zip(reasons, errors, strict=True)
+        Candidate(form, f"without one volume: {reason}", np.zeros(0))
+        if reason
+        else Candidate(form, "", own, goodness(curve, form, next(sums)))
+        for curve, reason, own in zip(curves, reasons, errors, strict=True)
     ]
 
 
@@ -89,7 +95,9 @@ def _without(curves: Sequence[Curve]) -> dict[float, list[Curve]]:
 def choose(curve: Curve, forms: Iterable[Form] = tuple(FORMS.values())) -> Choice:
     """The form that predicts left-out volumes best, by this rule:
 
-    Forms are tried in the order of their number of parameters. One replaces the choice so far if its squared errors,
+    Forms that do not hold (`fitting.HOLDS`) are left out where another does; where none does, the least squared errors
+    decide, since simplicity is no merit of a form that the points refute. Else forms are tried in the order of their
+    number of parameters. One replaces the choice so far if its squared errors,
     over the points, are smaller on average by more than `MARGIN` standard errors of that difference (the standard
     deviation of the K differences over sqrt(K)); among forms with equally many parameters, if they are smaller at all.
     """
@@ -113,9 +121,12 @@ def choose_all(curves: Sequence[Curve], forms: Iterable[Form] = tuple(FORMS.valu
 
 def _choice(candidates: tuple[Candidate, ...]) -> Choice:
     tried = sorted((own for own in candidates if not own.reason), key=lambda own: len(own.form.parameters))
+    holding = [own for own in tried if not own.goodness < HOLDS]
+    if tried and not holding:
+        return Choice(min(tried, key=lambda own: own.rms).form, candidates)
     chosen: Candidate | None = None
     beaten: Candidate | None = None  # what the choice so far had to beat by the margin
-    for own in tried:
+    for own in holding:
         if chosen is None:
             chosen = own
         elif len(own.form.parameters) > len(chosen.form.parameters):
