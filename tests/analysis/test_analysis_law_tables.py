@@ -112,6 +112,14 @@ def test_too_few_volumes_and_items_are_refused_with_a_reason(tmp_path):
     assert (few.loc[few["model"] == ALL_MODELS, "status"] == "refused").all()
 
 
+def test_several_processes_give_the_same_tables(grades, found, monkeypatch):
+    monkeypatch.setattr("growthpace.analysis.law_tables.WORTH_A_PROCESS", 7)  # of 24 curves
+    monkeypatch.setattr("growthpace.analysis.law_tables._cores", lambda: 3)
+    rows, courses = laws(grades, 0.95)
+    pd.testing.assert_frame_equal(rows, found[0])
+    pd.testing.assert_frame_equal(courses, found[1])
+
+
 def test_the_order_of_rows_and_names_of_abilities_change_nothing(grades, found):
     names = {"up": "flat", "flat": "up", "elsewhere": "elsewhere"}
     again, courses = laws(grades.assign(ability=grades["ability"].map(names)), 0.95)

@@ -11,11 +11,14 @@ from growthpace.analysis.compare import compare
 from growthpace.analysis.curves import pace, points
 from growthpace.figures.drawing import svg
 from growthpace.figures.examples import choose
-from growthpace.figures.panels import FIGURES
+from growthpace.figures.registry import FIGURES
 from growthpace.figures.report import render
+from growthpace.figures.tables import Tables
 from growthpace.study import Figures
 
 SETTINGS = Figures(palette="colorblind", style="whitegrid", panel_width=2.6, columns=3)
+GROWTH = ("abilities", "overall", "pace", "sizes")
+"""The figures that a made-up page shows."""
 MISSING = (("tiny", "synthetic-160", 0), ("tiny", "synthetic-160", 1), ("small", "curated-640", 1))
 
 
@@ -31,6 +34,7 @@ def page(
 ):
     grades = item_grades(**{"items": 20, "missing": missing, "outside": ("physics",), **study}).assign(**(change or {}))
     dots, slopes = points(grades, 0.95), pace(grades, 0.95, 1.0)
+    tables = Tables("test", {"points": dots, "pace": slopes})
     runs = [
         {"model": m, "dataset": f"{s}-{v}", "seed": n, "complete": (m, f"{s}-{v}", n) not in missing,
          "missing": "training"}
@@ -46,7 +50,7 @@ def page(
         name="made-up", description="Two models & two sources.", notice=notice, suite="test", confidence=0.95,
         margin=1.0, points=dots, pace=slopes, comparisons=compare(grades, 0.95),
         advice=[advise(grades, "curated", "test", 0.95, 1.0)], completeness=runs,
-        figures={name: svg(draw(dots, slopes, SETTINGS, "")) for name, draw in FIGURES.items() if drawn}, costs=costs,
+        figures={name: svg(FIGURES[name].draw(tables, SETTINGS, "")) for name in GROWTH if drawn}, costs=costs,
         provenance={"config": "study: made-up\n# <b>not bold</b>", "versions": {"growthpace": "0.1"},
                     "hashes": hashes or {"scores.parquet": "abc"}},
         unbalanced=unbalanced, **(further or {}),

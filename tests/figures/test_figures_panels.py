@@ -84,10 +84,3 @@ def test_the_pace_legend_lists_what_is_drawn(whole):
 def test_overall_says_its_title_once(whole):
     assert overall(whole, SETTINGS, "Overall, demo").axes[0].get_title() == ""
     assert overall(whole, SETTINGS, "").axes[0].get_title() == "Overall"
-
-
-def test_points_of_two_suites_are_no_figure(whole):
-    dots = whole["points"]
-    mixed = dots.assign(suite=["test", *["other"] * (len(dots) - 1)])
-    with pytest.raises(ValueError, match="one suite"):
-        panels.FIGURES["abilities"](mixed, whole["pace"], SETTINGS, "")

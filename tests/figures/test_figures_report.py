@@ -7,14 +7,15 @@ from html.parser import HTMLParser
 
 import pytest
 from made_up import item_grades
-from made_up_pages import SETTINGS, page, tables
+from made_up_pages import GROWTH, SETTINGS, page, tables
 
 from growthpace.analysis.compare import compare
 from growthpace.analysis.curves import pace, points
 from growthpace.figures.drawing import svg
-from growthpace.figures.panels import FIGURES
+from growthpace.figures.panels import overall
 from growthpace.figures.report import count, inline_svg, shorten_hashes, wall
 from growthpace.figures.summary import in_points, not_above_chance, signed, summarise
+from growthpace.figures.tables import Tables
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -88,7 +89,7 @@ def test_ids_are_unique_and_labels_exist(html, read):
         assert labels in read.ids
     assert '<html lang="en">' in html
     assert "prefers-color-scheme: dark" in html
-    assert html.count('role="img"') == len(FIGURES)
+    assert html.count('role="img"') == len(GROWTH)
 
 
 def test_what_is_missing_is_shown_as_missing(html, read):
@@ -218,7 +219,7 @@ def test_one_point_is_singular_and_hashes_are_short():
 
 def test_a_figure_on_the_page_has_one_title():
     grades = item_grades(items=8)
-    drawn = svg(FIGURES["overall"](points(grades, 0.95), pace(grades, 0.95, 1.0), SETTINGS, "Overall, study demo"))
+    drawn = svg(overall(Tables("test", {"points": points(grades, 0.95)}), SETTINGS, "Overall, study demo"))
     assert drawn.count(">Overall") == 1
     assert ">Overall" not in inline_svg(drawn, "overall")
 

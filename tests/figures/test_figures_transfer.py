@@ -8,7 +8,7 @@ from transfer_grades import ABILITIES, SETTINGS, item_grades
 
 from growthpace.analysis.transfer import transfer as effects_of
 from growthpace.figures.drawing import save, svg
-from growthpace.figures.panels import CAPTIONS
+from growthpace.figures.registry import FIGURES
 from growthpace.figures.tables import Tables
 from growthpace.figures.transfer import transfer as draw
 from growthpace.study import Figures
@@ -85,4 +85,4 @@ def test_same_input_same_bytes(table, tmp_path):
 
 
 def test_it_has_a_caption():
-    assert "Hatched" in CAPTIONS["transfer"] or "hatched" in CAPTIONS["transfer"]
+    assert "hatched" in FIGURES["transfer"].caption.lower()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,10 @@ ALL_MODELS = "all models"
 """The model of a joint law's row."""
 DRAWN = 40
 """Volumes at which a law's course is given."""
+WORTH_A_PROCESS = 50
+"""Curves that take longer to fit (some 80 ms each) than a process to start."""
+Named = tuple[dict[str, Any], Curve, bool]
+"""Key columns, curve, whether it is of several sizes."""
 LAW_COLUMNS = [
     "suite", "ability", "in_domain", "model", "source", "form", "growth", "status", "reason", "points", "goodness",
     "ceiling", "ceiling_low", "ceiling_high", "prelearned", "prelearned_low", "prelearned_high",
@@ -49,10 +56,31 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
     interval (fractions); joint laws are not among them, since they are a curve for each model.
     """
     curves = list(_curves(blocks(item_grades)))
+    workers = min(_cores(), len(curves) // WORTH_A_PROCESS)
+    if workers > 1:  # curves know nothing of each other; every worker gets some of each kind
+        with ProcessPoolExecutor(workers) as pool:
+            parts = list(pool.map(_fitted, [curves[own::workers] for own in range(workers)], repeat(confidence)))
+        found = [parts[place % workers][place // workers] for place in range(len(curves))]
+    else:
+        found = _fitted(curves, confidence)
+    drawn = [course for _, course in found if course is not None]
+    empty = pd.DataFrame(columns=CURVE_COLUMNS)
+    courses = pd.concat(drawn, ignore_index=True) if drawn else empty
+    rows = pd.DataFrame([row for row, _ in found], columns=LAW_COLUMNS)
+    return rows.astype({"held_out_held": "boolean"}), courses
+
+
+def _cores() -> int:
+    """Those that this process may use: of a cluster's node, the job's own."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fitted(curves: Sequence[Named], confidence: float) -> list[tuple[dict[str, Any], pd.DataFrame | None]]:
+    """Of each curve its row in the table, and its law's course where it has one."""
     alone = [curve for _, curve, joint in curves if not joint]
     chosen = iter(choose_all(alone))
     foretold = iter(choose_all([curve.only(curve.volumes < curve.volumes.max()) for curve in alone]))
-    rows, drawn = [], []
+    found = []
     for key, curve, joint in curves:
         if joint:
             law, check = fit(curve, FORMS["joint"], confidence), HeldOut(REFUSED, "the check is of one model's curve")
@@ -60,15 +88,12 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
             choice = next(chosen)
             law = _refused(curve, choice) if choice.form is None else fit(curve, choice.form, confidence)
             check = held_out(curve, confidence, next(foretold).form)
-        rows.append({**key, **_row(law, curve, check), "confidence": confidence})
-        if law.status == FITTED and not joint:
-            drawn.append(_course(key, law))
-    empty = pd.DataFrame(columns=CURVE_COLUMNS)
-    courses = pd.concat(drawn, ignore_index=True) if drawn else empty
-    return pd.DataFrame(rows, columns=LAW_COLUMNS).astype({"held_out_held": "boolean"}), courses
+        row = {**key, **_row(law, curve, check), "confidence": confidence}
+        found.append((row, _course(key, law) if law.status == FITTED and not joint else None))
+    return found
 
 
-def _curves(found: Iterator[Block]) -> Iterator[tuple[dict[str, Any], Curve, bool]]:
+def _curves(found: Iterator[Block]) -> Iterator[Named]:
     """(key columns, curve, whether it is of several sizes) in the order of the table."""
     for block in found:
         key = {"suite": block.suite, "ability": block.ability, "in_domain": block.in_domain}

@@ -47,15 +47,11 @@ from growthpace.figures.drawing import (
     legend_of,
     look_of,
     readable,
-    save,
     spread,
     styled,
 )
-from growthpace.figures.registry import FIGURES as ENTRIES
 from growthpace.figures.tables import Tables
 from growthpace.study import Figures
-
-__all__ = ["CAPTIONS", "FIGURES", "abilities", "growth_curves", "overall", "pace_ranking", "save", "sizes"]
 
 MOST_BANDS = 8
 """Curves in a panel up to which laws are drawn as bands; more would lie on top of each other as mud."""
@@ -224,22 +220,3 @@ def _levels(axis: Axes, untuned: pd.DataFrame, look: Look) -> None:
 
 def _names(points: pd.DataFrame) -> list[str]:
     return [name for name in points["ability"].drop_duplicates() if name != OVERALL]
-
-
-def _of_two(draw):
-    """A figure of the tables points and pace of one suite, called as figures were before there was a registry."""
-
-    def of_two(points: pd.DataFrame, pace: pd.DataFrame, settings: Figures, title: str) -> Figure:
-        if points["suite"].nunique() > 1:
-            raise ValueError(f"points of one suite are needed, these are of {sorted(points['suite'].unique())}")
-        suite = str(points["suite"].iloc[0]) if len(points) else ""
-        return draw(Tables(suite, {"points": points, "pace": pace}), settings, title)
-
-    return of_two
-
-
-FIGURES = {
-    name: _of_two(d)
-    for name, d in (("abilities", abilities), ("overall", overall), ("pace", pace_ranking), ("sizes", sizes))
-}
-CAPTIONS = {name: entry.caption for name, entry in ENTRIES.items()}

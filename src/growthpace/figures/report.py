@@ -25,7 +25,8 @@ from growthpace.figures.summary import in_points, not_above_chance, signed, summ
 
 NAVIGATION = {
     "summary": "Summary", "runs": "Runs", "curves": "Curves", "figures": "Figures", "pace": "Pace", "laws": "Laws",
-    "scores": "Scores", "comparisons": "Comparisons", "generalisation": "Generalisation", "transfer": "Transfer",
+    "scores": "Scores", "comparisons": "Comparisons", "generalisation": "Generalisation",
+    "transfer": "Features, transfer",
     "advice": "Advice", "examples": "Examples", "costs": "Costs", "judge": "Judge", "downloads": "Downloads",
     "provenance": "Provenance",
 }  # fmt: skip

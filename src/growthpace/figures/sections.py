@@ -58,7 +58,7 @@ PARTS = {
     "laws": "Growth laws",
     "comparisons": "Comparisons",
     "generalisation": "Generalisation",
-    "transfer": "Transfer",
+    "transfer": "Features of abilities, and transfer between them",
     "advice": "What to collect next",
 }
 """Parts of the page and their titles, in the page's order."""
