@@ -8,6 +8,7 @@ import pytest
 
 from growthpace import wiring
 from growthpace.figures.registry import FIGURES, WRITTEN, figures_of
+from growthpace.params import columns
 from growthpace.study import load_study
 
 HEAVY = ("matplotlib", "pandas", "numpy", "seaborn", "torch", "pyarrow")
@@ -73,15 +74,15 @@ def test_the_snakefile_gets_each_figures_tables_and_words():
 
 def test_params_carry_their_names_so_that_equal_values_are_told_apart():
     # Snakemake compares params as a set of values: layers going from 2 to 4 beside heads=4 would plan nothing.
-    two = wiring._columns({"m": {"layers": 2, "heads": 4}}, lambda wc: "m")
-    four = wiring._columns({"m": {"layers": 4, "heads": 4}}, lambda wc: "m")
+    two = columns({"m": {"layers": 2, "heads": 4}}, lambda wc: "m")
+    four = columns({"m": {"layers": 4, "heads": 4}}, lambda wc: "m")
     assert {column(None) for column in two.values()} != {column(None) for column in four.values()}
     assert two["layers"](None) == "layers=2"
 
 
 def test_a_new_name_with_a_setting_of_its_own_changes_no_other():
     def values(settings):
-        return {column("old") for column in wiring._columns(settings, lambda wc: wc).values()}
+        return {column("old") for column in columns(settings, lambda wc: wc).values()}
 
     old = {"code_version": 1, "volume": 4}
     assert values({"old": old}) == values({"old": old, "new": old | {"mix_total": 8}})

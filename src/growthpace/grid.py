@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from growthpace.errors import InputError
 from growthpace.files import fingerprint
+from growthpace.params import flattened
 from growthpace.study import (
     GENERAL,
     UNTUNED,
     BenchmarkItems,
-    HubDatasetItems,
     Items,
     MicroworldItems,
     Mix,
@@ -249,7 +248,7 @@ class Grid:
         if any(self.study.sources[source].labelled for source in found.sources):  # a general pool has no abilities
             settings["abilities"] = " ".join(self.study.abilities)
         if found.kind == "mix":
-            return settings | _flat("mix", self.study.mixes[dataset].model_copy(update={"models": None}))
+            return settings | flattened("mix", self.study.mixes[dataset].model_copy(update={"models": None}))
         if part := self.parts.get(dataset):
             # Not a setting of its own: Snakemake would take the lack of one for a change of all other datasets.
             return settings | {"source": found.source, "volume": f"{self.study.transfer.volume}, {part}"}
@@ -263,7 +262,7 @@ class Grid:
             "abilities": " ".join(self.study.abilities),
             "confidence": self.study.analysis.confidence,
             "cells": fingerprint([str(run) for run in self.swept(mix)]),
-            **_flat("mix", mix),
+            **flattened("mix", mix),
             "mix_advice_suite": self.advice_suite(mix),
         }
 
@@ -271,7 +270,7 @@ class Grid:
         """Settings that a base model, made ready for the study's format, depends on."""
         elsewhere = {"parameters", "processes", "prediction_gpus", "method", "lora", "trust_remote_code"}
         settings = self.study.models[model].model_copy(update=dict.fromkeys(elsewhere))
-        flat = {"code_version": VERSIONS["base_model"], "format": self.study.format, **_flat("", settings)}
+        flat = {"code_version": VERSIONS["base_model"], "format": self.study.format, **flattened("", settings)}
         if settings.initialise:
             flat["threads"] = self.study.threads
             if settings.initialise.corpus == "microworld":
@@ -285,7 +284,7 @@ class Grid:
         recipe = training.model_dump(mode="json", exclude=elsewhere)
         recipe["method"] = model.method
         if model.lora:
-            recipe |= _flat("lora", model.lora.model_copy(update={"merged": None}))
+            recipe |= flattened("lora", model.lora.model_copy(update={"merged": None}))
         if model.processes > 1:
             recipe |= {"processes": model.processes, "distribution": training.distribution}
         if training.offload:
@@ -345,7 +344,7 @@ class Grid:
 
     def _items(self, items: Items) -> dict[str, Any]:
         """Settings that items depend on, besides the files they are read from."""
-        flat = _flat("items", items)
+        flat = flattened("items", items)
         if isinstance(items, MicroworldItems):
             flat |= self._world(items.kind)
         if isinstance(items, BenchmarkItems):
@@ -361,7 +360,7 @@ class Grid:
     def _world(self, use: str) -> dict[str, Any]:
         """The microworld's settings that one use of it depends on."""
         kept = {"seed", "entities", *WORLD_USES[use]}
-        return _flat("microworld", self.study.microworld, kept)
+        return flattened("microworld", self.study.microworld, kept)
 
 
 WORLD_USES = {
@@ -373,33 +372,3 @@ WORLD_USES = {
     "out_of_domain": ("test_items",),
 }
 """What each use of the microworld depends on, besides who lives in it: more test items plan no training."""
-
-
-def _flat(prefix: str, settings: Any, kept: set[str] | None = None) -> dict[str, Any]:
-    """A section's keys (those `kept`; all when None) as {dotted_key: value}, leaving out keys that are not set, so
-    that Snakemake names the one setting that changed.
-
-    Of local folders nothing is kept and of local files their names: where they lie does not matter, what they hold
-    does.
-    """
-    found: dict[str, Any] = {}
-
-    def add(name: str, value: Any) -> None:
-        if isinstance(value, Path):  # the folder of a public set
-            return
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = {str(number): inner for number, inner in enumerate(value, start=1)}
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                add(f"{name}_{key}" if name else key, inner)
-        elif isinstance(value, list) and value and isinstance(value[0], Path):
-            found[name] = [path.name for path in value]
-        else:
-            found[name] = value
-
-    content = settings.model_dump(exclude_none=True, include=kept)
-    if isinstance(settings, HubDatasetItems) and settings.folder is not None:
-        del content["name"]
-    content.pop("folder", None)
-    add(prefix, content)
-    return found

@@ -25,6 +25,7 @@ from growthpace.gone import Lost, Move
 from growthpace.grid import SELECTED, Grid, Run
 from growthpace.models.base import fetched_path, made_from
 from growthpace.needs import Needs
+from growthpace.params import columns, named
 from growthpace.paths import Paths
 from growthpace.study import UNTUNED, Study, load_study
 from growthpace.synthesis.settings import synthesis_settings, written_sources
@@ -97,39 +98,36 @@ class Plan:
         return "|".join(re.escape(name) for name in names) or "(?!)"
 
     # --- settings as Snakemake params ---
-    #
-    # Snakemake compares a job's params as a set of values without their names (measured: layers going from 2 to 4 in a
-    # rule that has another 4 plans nothing), so every value carries its name. It then prints the one that changed.
 
     def params(self, wildcard: str, settings: Callable[[str], dict], names: Iterable[str]) -> dict[str, Callable]:
         """Params of a rule whose settings depend on one wildcard."""
         by_name = {name: settings(name) for name in names}
-        return _columns(by_name, lambda wc: getattr(wc, wildcard))
+        return columns(by_name, lambda wc: getattr(wc, wildcard))
 
     def dataset_params(self) -> dict[str, Callable]:
         """Params of the dataset rule."""
         by_name = {(d, str(s)): self.grid.dataset_settings(d, s) for d in self.grid.datasets for s in self.study.seeds}
-        return _columns(by_name, lambda wc: (wc.dataset, wc.seed))
+        return columns(by_name, lambda wc: (wc.dataset, wc.seed))
 
     def run_params(self) -> dict[str, Callable]:
         """Params of a run's spec."""
         by_name = {key: self.grid.run_settings(run) for key, run in self.runs.items() if run.dataset != UNTUNED}
-        return _columns(by_name, lambda wc: (wc.model, wc.dataset, wc.seed))
+        return columns(by_name, lambda wc: (wc.model, wc.dataset, wc.seed))
 
     def grading_params(self) -> dict[str, str]:
         """Params of the grades' spec."""
-        return _named(self.grid.grading_settings())
+        return named(self.grid.grading_settings())
 
     def judging_params(self) -> dict[str, str]:
         """Params of the judge's spec."""
-        return _named(self.grid.judging_settings()) if self.study.judge else {}
+        return named(self.grid.judging_settings()) if self.study.judge else {}
 
     def stage_params(self, stage: str, *sections: str, **more: Any) -> dict[str, str]:
         """Params of a rule that is the same for all its jobs: its code version and sections of the study."""
         settings = {"code_version": VERSIONS[stage], **more}
         for section in sections:
             settings |= getattr(self.study, section).model_dump()
-        return _named(settings)
+        return named(settings)
 
     def collected(self) -> dict[str, Any]:
         """What the table of scores depends on besides grades: which abilities count, and which cells there are."""
@@ -395,25 +393,3 @@ def _strings(paths: Iterable[Path]) -> list[str]:
 def _there(paths: Iterable[Path]) -> list[str]:
     """Local files; for a plan those that are there, since it says itself which are not and goes on."""
     return [str(path) for path in paths if PLAN not in os.environ or path.exists()]
-
-
-def _named(settings: dict[str, Any]) -> dict[str, str]:
-    return {key: f"{key}={value}" for key, value in settings.items()}
-
-
-def _columns(by_name: dict[Any, dict[str, Any]], name: Callable) -> dict[str, Callable]:
-    """One function of the wildcards for each setting that any name has.
-
-    For a name without the setting it gives that name's first one again: Snakemake keeps one of equal values, so that
-    this adds nothing. None would be a value, and the first name with a setting of its own a change of all others.
-    """
-    named = {key: _named(settings) for key, settings in by_name.items()}
-
-    def column(key: str) -> Callable:
-        def value(wildcards) -> str:
-            own = named[name(wildcards)]
-            return own[key] if key in own else next(iter(own.values()))
-
-        return value
-
-    return {key: column(key) for key in dict.fromkeys(k for settings in named.values() for k in settings)}
