@@ -82,17 +82,27 @@ def test_what_is_not_identified_is_no_number(found):
         assert np.isnan(row.volume_90) == (row.volume_90_status == "not identified")
 
 
-def test_a_form_that_does_not_hold_says_so_and_names_no_growth():
-    late = item_grades(5, abilities={"up": 0.0}, volumes=VOLUMES[:4], items=400, untuned=False)
+@pytest.mark.parametrize(
+    ("scores", "form", "reason"),
+    [
+        (
+            (0.27, 0.28, 0.38, 0.60),
+            "logistic",
+            "logistic was chosen by its fit alone: what can be left one out (constant, linear)",
+        ),
+        ((0.30, 0.60, 0.30, 0.60), "", " does not hold: points lie further from it than noise explains"),
+    ],
+)
+def test_a_law_that_was_not_foretold_names_no_growth(scores, form, reason):
+    made = item_grades(5, abilities={"up": 0.0}, volumes=VOLUMES[:4], items=400, untuned=False)
     rng = np.random.default_rng(0)
-    solved = rng.random(len(late)) < late["volume"].map({10: 0.27, 40: 0.28, 160: 0.38, 640: 0.60})
-    table, courses = laws(late.assign(grade=solved.astype(float)), 0.95)
+    solved = rng.random(len(made)) < made["volume"].map(dict(zip(VOLUMES, scores, strict=False)))
+    table, courses = laws(made.assign(grade=solved.astype(float)), 0.95)
     alone = table[(table["ability"] == "up") & (table["model"] != ALL_MODELS)]
-    assert (alone["form"] == "linear").all()
-    assert alone["reason"].str.startswith("linear does not hold: ").all()
+    assert alone["form"].str.contains(form).all()
+    assert alone["reason"].str.contains(reason, regex=False).all()
     assert (alone["growth"] == "").all()
-    own = courses[(courses["ability"] == "up") & (courses["model"] == "tiny") & (courses["source"] == "curated")]
-    assert own["score"].iloc[-1] > own["score"].iloc[0] + 0.2
+    assert len(courses[courses["ability"] == "up"]) == DRAWN * len(alone)
 
 
 def test_too_few_volumes_and_items_are_refused_with_a_reason(tmp_path):

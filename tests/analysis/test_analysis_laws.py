@@ -21,6 +21,7 @@ from growthpace.analysis.laws import (
     reaching,
 )
 from growthpace.analysis.separable import Problem
+from growthpace.analysis.uncertainty import Noise
 
 LEVEL = 0.95
 ALONE = [name for name, form in FORMS.items() if not form.joint]
@@ -100,16 +101,41 @@ def points(*scores: float):
 
 
 def test_a_curve_that_rises_at_its_end_alone_is_not_called_flat():
+    """Four points let a constant and a line be left one out: both are refuted, so that fits decide."""
     curve = points(0.27, 0.28, 0.38, 0.60)
     choice = choose(curve)
-    held = {own.form.name: own.goodness for own in choice.candidates if not own.reason}
-    assert choice.form.name == "linear"
-    assert held["constant"] < held["linear"] < HOLDS
+    by_name = {own.form.name: own for own in choice.candidates}
+    assert max(by_name["constant"].goodness, by_name["linear"].goodness) < HOLDS
+    assert (choice.form.name, choice.by_prediction) == ("logistic", False)
+    assert "without one volume" in by_name["logistic"].reason
+    law = fit(curve, choice.form, LEVEL)
+    assert law.goodness == pytest.approx(by_name["logistic"].goodness, abs=0.02)
+    assert law.holds
+    assert not law.scatter
+
+
+def test_points_that_nothing_goes_through_are_fitted_as_wide_as_they_scatter():
+    curve = points(0.30, 0.60, 0.30, 0.60)
+    choice = choose(curve)
+    assert not choice.by_prediction
+    fitted = [own for own in choice.candidates if not math.isnan(own.excess)]
+    assert {own.form.name for own in fitted} == {"constant", "linear", "power", "logistic"}
+    assert max(own.goodness for own in fitted) < HOLDS
+    assert choice.form is min(fitted, key=lambda own: own.excess).form
     law = fit(curve, choice.form, LEVEL)
     assert not law.holds
     assert law.scatter
     ends = law.at(curve.volumes)
     assert all(own.low < seen < own.high for own, seen in zip(ends, curve.scores, strict=True))
+
+
+def test_three_volumes_leave_a_choice_only_where_noise_can_refute_the_constant():
+    rising, flat = points(0.30, 0.45, 0.60), points(0.45, 0.46, 0.44)
+    assert (choose(rising).form.name, choose(rising).by_prediction) == ("linear", False)
+    assert (choose(flat).form.name, choose(flat).by_prediction) == ("constant", True)
+    unknown = Noise(float("nan"), float("nan"), 0)
+    assert choose(replace(rising, noise=unknown)).form is None
+    assert choose(replace(points(0.30, 0.45, 0.60, 0.75), noise=unknown)).form.name == "linear"
 
 
 def test_a_form_that_holds_is_preferred_to_a_simpler_one_that_does_not():

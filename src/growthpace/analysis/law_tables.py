@@ -43,11 +43,11 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
 
     laws: one row per suite, ability (and `overall`), model and source, with the form that `choose` prefers; then one
     per ability and source that models of two sizes or more share, in the joint form, where model is `all models`.
-    Columns: form, growth (flat, growing, saturating; '' where the form does not hold), status (`fitted`, `refused`),
-    reason (why it was refused; of a fit, that it does not hold, and which parameters the data do not tell), points,
-    goodness (see `Fit`), ceiling (a fraction), prelearned (items): NaN where the form has none or the data do not tell
-    it; volume_90 (items; NaN where `not identified`) with its
-    status (see `laws.reaching`); slope_at_largest (points per fourfold data; of a joint law at the largest model);
+    Columns: form, growth (flat, growing, saturating; '' where the form does not hold or was chosen by its fit alone),
+    status (`fitted`, `refused`), reason (why it was refused; of a fit, that it does not hold or was chosen by its fit
+    alone, and which parameters the data do not tell), points, goodness (see `Fit`), ceiling (a fraction), prelearned
+    (items): NaN where the form has none or the data do not tell it; volume_90 (items; NaN where `not identified`) with
+    its status (see `laws.reaching`); slope_at_largest (points per fourfold data; of a joint law at the largest model);
     held_out_volume, _form, _score, _predicted (fractions), _error (points, predicted less observed), _held (None where
     there was no check, then _reason says why); each with _low and _high; parameters (JSON: all of them, with their
     intervals and what is unidentified); confidence.
@@ -82,13 +82,14 @@ def _fitted(curves: Sequence[Named], confidence: float) -> list[tuple[dict[str, 
     foretold = iter(choose_all([curve.only(curve.volumes < curve.volumes.max()) for curve in alone]))
     found = []
     for key, curve, joint in curves:
+        choice = None
         if joint:
             law, check = fit(curve, FORMS["joint"], confidence), HeldOut(REFUSED, "the check is of one model's curve")
         else:
             choice = next(chosen)
             law = _refused(curve, choice) if choice.form is None else fit(curve, choice.form, confidence)
             check = held_out(curve, confidence, next(foretold).form)
-        row = {**key, **_row(law, curve, check), "confidence": confidence}
+        row = {**key, **_row(law, choice, curve, check), "confidence": confidence}
         found.append((row, _course(key, law) if law.status == FITTED and not joint else None))
     return found
 
@@ -110,7 +111,7 @@ def _refused(curve: Curve, choice: Choice) -> Fit:
     """No form could be chosen: its reason is that of the simplest."""
     count = len(curve.volumes)
     reason = choice.candidates[0].reason
-    if count < 3:
+    if count <= 3:
         reason = f"{count} volume{'' if count == 1 else 's'}: too few to choose a form by leaving one out"
     return Fit(FORMS["constant"], REFUSED, reason)
 
@@ -119,22 +120,28 @@ def _three(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _row(law: Fit, curve: Curve, check: HeldOut) -> dict[str, Any]:
+def _row(law: Fit, choice: Choice | None, curve: Curve, check: HeldOut) -> dict[str, Any]:
     fitted = law.status == FITTED
     named = {own.name: own for own in law.parameters}
     told = {name: Interval(own.value, own.low, own.high) for name, own in named.items() if own.identified}
     found = reaching(law)
     slope = law.pace_at(curve.volumes.max(), curve.sizes.max()) if fitted else NOTHING
+    predicted = choice is None or choice.by_prediction
     unknown = [f"{own.name}: {own.unidentified}" for own in law.parameters if not own.identified]
     if not law.holds:
         unknown.insert(0, f"{law.form.name} does not hold: points lie further from it than noise explains")
+    elif fitted and not predicted:
+        refuted = ", ".join(own.form.name for own in choice.candidates if not own.reason)
+        unknown.insert(
+            0, f"{law.form.name} was chosen by its fit alone: what can be left one out ({refuted}) does not hold"
+        )
     parameters = {
         own.name: {"value": own.value, "low": own.low, "high": own.high, "unidentified": own.unidentified}
         for own in law.parameters
     }
     return {
         "form": law.form.name if fitted or law.form.joint else "",
-        "growth": law.form.growth if fitted and law.holds else "",
+        "growth": law.form.growth if fitted and law.holds and predicted else "",
         "status": law.status, "reason": "; ".join(unknown) if fitted else law.reason, "points": len(curve.volumes),
         "goodness": law.goodness,
         **_three("ceiling", told.get("ceiling", NOTHING) if law.form.has_ceiling else NOTHING),

@@ -38,7 +38,9 @@ class Candidate:
     errors: np.ndarray
     """[K] predicted less observed score, in points; empty where it was not tried."""
     goodness: float = NAN
-    """Of the form fitted to all points; NaN where it was not tried or what seeds do is unknown."""
+    """Of the form fitted to all points; NaN where it cannot be, or what seeds do is unknown."""
+    excess: float = NAN
+    """That fit's sum of squares per degree of freedom; NaN where it cannot be fitted."""
 
     @property
     def rms(self) -> float:
@@ -52,6 +54,8 @@ class Choice:
 
     form: Form | None
     candidates: tuple[Candidate, ...]
+    by_prediction: bool = True
+    """False where the points refute all forms that could be left one out, so that fits decided."""
 
 
 def leave_one_out(
@@ -65,7 +69,8 @@ def leave_one_out(
     """
     without = _without(curves) if without is None else without
     volumes, sizes = curves[0].volumes, curves[0].sizes
-    errors, reasons = np.zeros((len(curves), len(volumes))), [refusal(curve, form) for curve in curves]
+    whole = [refusal(curve, form) for curve in curves]
+    errors, reasons = np.zeros((len(curves), len(volumes))), list(whole)
     for volume, rest in without.items() if not all(reasons) else ():
         out = volumes == volume
         reasons = [reason or refusal(own, form) for reason, own in zip(reasons, rest, strict=True)]
@@ -77,14 +82,16 @@ def leave_one_out(
         predicted = np.clip(ends[:, :1] * (1 - share) + ends[:, 1:] * share, 0, 1)
         observed = np.stack([curves[place].scores[out] for place in tried])
         errors[np.ix_(tried, out)] = POINTS * (predicted - observed)
-    tried = [curve for curve, reason in zip(curves, reasons, strict=True) if not reason]
-    sums = iter(quick(tried, form)[2] if tried else ())
-    return [
-        Candidate(form, f"without one volume: {reason}", np.zeros(0))
-        if reason
-        else Candidate(form, "", own, goodness(curve, form, next(sums)))
-        for curve, reason, own in zip(curves, reasons, errors, strict=True)
-    ]
+    fitted = [curve for curve, reason in zip(curves, whole, strict=True) if not reason]
+    sums = iter(quick(fitted, form)[2] if fitted else ())
+    found = []
+    for curve, refused, reason, own in zip(curves, whole, reasons, errors, strict=True):
+        chi2 = NAN if refused else float(next(sums))
+        plausible = NAN if refused else goodness(curve, form, chi2)
+        excess = chi2 / max(len(volumes) - len(form.parameters), 1)
+        reason, own = (f"without one volume: {reason}", np.zeros(0)) if reason else ("", own)
+        found.append(Candidate(form, reason, own, plausible, excess))
+    return found
 
 
 def _without(curves: Sequence[Curve]) -> dict[float, list[Curve]]:
@@ -95,11 +102,14 @@ def _without(curves: Sequence[Curve]) -> dict[float, list[Curve]]:
 def choose(curve: Curve, forms: Iterable[Form] = tuple(FORMS.values())) -> Choice:
     """The form that predicts left-out volumes best, by this rule:
 
-    Forms that do not hold (`fitting.HOLDS`) are left out where another does; where none does, the least squared errors
-    decide, since simplicity is no merit of a form that the points refute. Else forms are tried in the order of their
-    number of parameters. One replaces the choice so far if its squared errors,
-    over the points, are smaller on average by more than `MARGIN` standard errors of that difference (the standard
-    deviation of the K differences over sqrt(K)); among forms with equally many parameters, if they are smaller at all.
+    Of the forms that can be left one out and hold (`fitting.HOLDS`), in the order of their number of parameters, one
+    replaces the choice so far if its squared errors, over the points, are smaller on average by more than `MARGIN`
+    standard errors of that difference (the standard deviation of the K differences over sqrt(K)); among forms with
+    equally many parameters, if they are smaller at all.
+
+    Where the points refute all of those, fits decide: the form with the fewest parameters that holds (of several the
+    one with the highest goodness), or else the one with the least sum of squares per degree of freedom. None where a
+    single form could be left one out and seeds are unknown: there was nothing to choose from, and nothing to refute it.
     """
     return choose_all([curve], forms)[0]
 
@@ -120,10 +130,12 @@ def choose_all(curves: Sequence[Curve], forms: Iterable[Form] = tuple(FORMS.valu
 
 
 def _choice(candidates: tuple[Candidate, ...]) -> Choice:
-    tried = sorted((own for own in candidates if not own.reason), key=lambda own: len(own.form.parameters))
-    holding = [own for own in tried if not own.goodness < HOLDS]
-    if tried and not holding:
-        return Choice(min(tried, key=lambda own: own.rms).form, candidates)
+    tried = [own for own in candidates if not own.reason]
+    holding = sorted((own for own in tried if not own.goodness < HOLDS), key=lambda own: len(own.form.parameters))
+    if not holding:
+        return _by_fit(candidates)
+    if len(tried) == 1 and np.isnan(tried[0].goodness):
+        return Choice(None, candidates)
     chosen: Candidate | None = None
     beaten: Candidate | None = None  # what the choice so far had to beat by the margin
     for own in holding:
@@ -134,7 +146,19 @@ def _choice(candidates: tuple[Candidate, ...]) -> Choice:
                 beaten, chosen = chosen, own
         elif own.rms < chosen.rms and (beaten is None or _better(own, beaten)):
             chosen = own
-    return Choice(chosen.form if chosen else None, candidates)
+    return Choice(chosen.form, candidates)
+
+
+def _by_fit(candidates: tuple[Candidate, ...]) -> Choice:
+    fitted = [own for own in candidates if not np.isnan(own.excess)]
+    if not any(not own.reason for own in candidates):
+        return Choice(None, candidates)
+    holding = [own for own in fitted if own.goodness >= HOLDS]
+    if holding:
+        chosen = min(holding, key=lambda own: (len(own.form.parameters), -own.goodness))
+    else:
+        chosen = min(fitted, key=lambda own: own.excess)
+    return Choice(chosen.form, candidates, by_prediction=False)
 
 
 def _better(one: Candidate, other: Candidate) -> bool:
