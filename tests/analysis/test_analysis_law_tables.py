@@ -88,7 +88,7 @@ def test_what_is_not_identified_is_no_number(found):
         (
             (0.27, 0.28, 0.38, 0.60),
             "logistic",
-            "logistic was chosen by its fit alone: what can be left one out (constant, linear)",
+            "logistic was chosen by its fit alone: what could be left one out (constant, linear)",
         ),
         ((0.30, 0.60, 0.30, 0.60), "", " does not hold: points lie further from it than noise explains"),
     ],

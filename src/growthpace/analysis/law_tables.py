@@ -111,7 +111,7 @@ def _refused(curve: Curve, choice: Choice) -> Fit:
     """No form could be chosen: its reason is that of the simplest."""
     count = len(curve.volumes)
     reason = choice.candidates[0].reason
-    if count <= 3:
+    if count < 3 or not reason:
         reason = f"{count} volume{'' if count == 1 else 's'}: too few to choose a form by leaving one out"
     return Fit(FORMS["constant"], REFUSED, reason)
 
@@ -133,7 +133,8 @@ def _row(law: Fit, choice: Choice | None, curve: Curve, check: HeldOut) -> dict[
     elif fitted and not predicted:
         refuted = ", ".join(own.form.name for own in choice.candidates if not own.reason)
         unknown.insert(
-            0, f"{law.form.name} was chosen by its fit alone: what can be left one out ({refuted}) does not hold"
+            0,
+            f"{law.form.name} was chosen by its fit alone: what could be left one out ({refuted}) does not hold",
         )
     parameters = {
         own.name: {"value": own.value, "low": own.low, "high": own.high, "unidentified": own.unidentified}
