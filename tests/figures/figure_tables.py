@@ -44,9 +44,16 @@ def law_curves(dots: pd.DataFrame, pull: float = 0.0) -> pd.DataFrame:
         slope, start = np.polyfit(np.log(own["volume"]), own["score"], 1)
         for volume in np.geomspace(own["volume"].min(), own["volume"].max(), 5):
             score = start + slope * np.log(volume) + pull
-            key = {"suite": suite, "ability": ability, "model": model, "source": source, "form": "linear"}
+            key = {
+                "suite": suite,
+                "ability": ability,
+                "model": model,
+                "source": source,
+                "form": "linear",
+                "holds": True,
+            }
             rows.append({**key, "volume": volume, "score": score, "low": score - 0.03, "high": score + 0.04})
-    names = ["suite", "ability", "model", "source", "form", "volume", "score", "low", "high"]
+    names = ["suite", "ability", "model", "source", "form", "holds", "volume", "score", "low", "high"]
     return pd.DataFrame(rows, columns=names)
 
 

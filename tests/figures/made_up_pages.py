@@ -83,7 +83,8 @@ def tables(abilities=("overall", "biology", "code"), models=("tiny", "small"), s
     )  # fmt: skip
     at = np.geomspace(40, 2560, 40)
     law_curves = pd.concat(
-        pd.DataFrame({"suite": "test", "ability": a, "model": m, "source": s, "form": "power", "volume": at,
+        pd.DataFrame({"suite": "test", "ability": a, "model": m, "source": s, "form": "power", "holds": True,
+                      "volume": at,
                       "score": 0.6 - 0.3 * (at / 40) ** -0.4, "low": 0.56 - 0.3 * (at / 40) ** -0.4,
                       "high": 0.64 - 0.3 * (at / 40) ** -0.4})
         for (a, m, s), f in zip(curves, fitted, strict=True) if f

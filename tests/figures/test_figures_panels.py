@@ -46,6 +46,14 @@ def test_a_fitted_law_is_a_band_under_its_points_and_never_alone(whole):
     assert "fitted law" in legend
 
 
+def test_a_law_that_does_not_hold_is_no_band(whole):
+    laws = whole["law_curves"]
+    refuted = laws.assign(holds=laws["ability"] != "biology")
+    axes = panels_of(abilities(changed(whole, law_curves=refuted), SETTINGS, ""))
+    assert bands(axes["Biology"]) == []
+    assert len(bands(axes["Code"])) == 4
+
+
 def test_too_many_bands_are_left_out(whole, monkeypatch):
     monkeypatch.setattr(panels, "MOST_BANDS", 3)
     assert all(bands(axis) == [] for axis in abilities(whole, SETTINGS, "").axes)

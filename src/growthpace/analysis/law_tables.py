@@ -35,7 +35,7 @@ LAW_COLUMNS = [
     "held_out_volume", "held_out_form", "held_out_score", "held_out_predicted", "held_out_predicted_low",
     "held_out_predicted_high", "held_out_error", "held_out_held", "held_out_reason", "parameters", "confidence",
 ]  # fmt: skip
-CURVE_COLUMNS = ["suite", "ability", "model", "source", "form", "volume", "score", "low", "high"]
+CURVE_COLUMNS = ["suite", "ability", "model", "source", "form", "holds", "volume", "score", "low", "high"]
 
 
 def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -53,7 +53,8 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
     intervals and what is unidentified); confidence.
 
     law_curves: 40 volumes, evenly spaced in logarithm from the smallest to the largest, with the fitted score and its
-    interval (fractions); joint laws are not among them, since they are a curve for each model.
+    interval (fractions), and whether the form holds: one that does not is no law to draw. Joint laws are not among
+    them, since they are a curve for each model.
     """
     curves = list(_curves(blocks(item_grades)))
     workers = min(_cores(), len(curves) // WORTH_A_PROCESS)
@@ -161,5 +162,12 @@ def _course(key: dict[str, Any], law: Fit) -> pd.DataFrame:
     found = law.at(volumes)
     named = {name: key[name] for name in ("suite", "ability", "model", "source")}
     ends = {"score": [own.value for own in found], "low": [own.low for own in found]}
-    course = {**named, "form": law.form.name, "volume": volumes, **ends, "high": [own.high for own in found]}
+    course = {
+        **named,
+        "form": law.form.name,
+        "holds": law.holds,
+        "volume": volumes,
+        **ends,
+        "high": [own.high for own in found],
+    }
     return pd.DataFrame(course, columns=CURVE_COLUMNS)

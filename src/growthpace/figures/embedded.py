@@ -72,8 +72,9 @@ def chart(points: pd.DataFrame, curves: pd.DataFrame | None, palette: str) -> di
     """The interactive curves' data, column by column, names as places in lists.
 
     points: of one suite, as `curves.points` gives them; untuned models, the grid and mixes are taken. curves: of the
-    same suite, `law_curves` (ability, model, source, volume, score, low, high), or None. palette: seaborn's name, as
-    the figures have it. Scores are fractions with five decimals, which is finer than a pixel.
+    same suite, `law_curves` (ability, model, source, holds, volume, score, low, high), or None; those that hold are
+    taken. palette: seaborn's name, as the figures have it. Scores are fractions with five decimals,
+    which is finer than a pixel.
     """
     points = points[points["kind"].isin(["grid", "untuned", "mix"])]
     abilities = list(dict.fromkeys(points["ability"]))
@@ -93,7 +94,7 @@ def chart(points: pd.DataFrame, curves: pd.DataFrame | None, palette: str) -> di
         "laws": None,
     }
     if curves is not None:
-        known = curves
+        known = curves[curves["holds"].astype(bool)]
         for name, place in places.items():
             known = known[known[name].isin(place)]
         found["laws"] = _columns(known, places, ("volume", "score", "low", "high"), ())

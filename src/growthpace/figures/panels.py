@@ -168,7 +168,7 @@ def growth_curves(
     """A panel of growth curves for each ability of `names`, `width` inches wide.
 
     points: rows of one suite of `curves.points`. laws: fitted curves of the same (`law_curves`), drawn as bands under
-    their points; None for none. outside: whether panels say which ability is out of domain.
+    their points where they hold; None for none. outside: whether panels say which ability is out of domain.
     more: each draws one more panel, with labels of its own.
     """
     grid, untuned = points[points["kind"] == "grid"], points[points["kind"] == "untuned"]
@@ -177,8 +177,7 @@ def growth_curves(
     look = look_of(points, settings)
     volumes = sorted(grid["volume"].unique())
     curves = [(model, source) for model in look.colours for source in look.lines]
-    if len(curves) > MOST_BANDS:
-        laws = None
+    laws = None if laws is None or len(curves) > MOST_BANDS else laws[laws["holds"].astype(bool)]
     step = np.log(volumes[1] / volumes[0]) if len(volumes) > 1 else np.log(4)
     # Curves stand a little beside each other, so that intervals at one volume can be told apart.
     shifts = dict(zip(curves, np.exp(spread(len(curves), 0.3) * min(step, np.log(4))), strict=True))

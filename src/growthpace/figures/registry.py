@@ -77,7 +77,10 @@ def _curves(study: Study) -> bool:
 
 
 INTERVALS = "Bars are intervals; curves stand a little beside each other so that these can be told apart."
-BANDS = "A pale band is the interval of a fitted growth law; it is left out where a panel has more than eight curves."
+BANDS = (
+    "A pale band is the interval of a fitted growth law; it is left out where no form holds, and where a panel has "
+    "more than eight curves."
+)
 _ALL = (
     Entry(
         "abilities",
