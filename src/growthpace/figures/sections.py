@@ -79,9 +79,10 @@ SECTIONS: dict[str, Section] = {
         "laws", "Fitted laws",
         "The form that predicts left-out volumes best, and what it says: where the curve would end (its ceiling), how "
         "many items bring it to 90 % of that, and how much a fourfold of data still gives at the largest volume. The "
-        "held-out check fits without the largest volume and predicts it.",
+        "held-out check fits without the largest volume and predicts it. What the points refute is drawn nowhere.",
         (
             ABILITY, MODEL, SOURCE, Column("form", "Form"), Column("growth", "Growth"), Column("status", "Status"),
+            Column("reason", "Why refused, or what is not told", "text", absent="–"),
             Column("goodness", "Probability of such a scatter", "number"),
             _interval("ceiling", "Ceiling (%)", "percent", "none, or not identified"),
             _interval("prelearned", "Pre-learned (items)", "count", "none, or not identified"),
@@ -92,7 +93,6 @@ SECTIONS: dict[str, Section] = {
             _interval("held_out_predicted", "Held out: predicted (%)", "percent"),
             Column("held_out_error", "Held out: error (points)", "points"),
             Column("held_out_held", "Held out: inside the interval", "flag"),
-            Column("reason", "Why refused, or what is not told", "text", absent="–"),
         ),
     ),
     "sizes": Section(
