@@ -196,6 +196,8 @@ def run_chunk(task: tuple[int, Cell, int, int, int]) -> tuple[str, dict[str, tup
     return cell.name, {name: tuple(pair) for name, pair in counts.items()}, time.perf_counter() - began
 
 
+NOTES = "## What to take from it"
+"""What stands in a table's file from here on was written by hand and stays."""
 SHOWN = ("largest", "between", "pace", "held_out", "reaching")
 
 
@@ -229,7 +231,9 @@ def main() -> None:
     text = table(counts, options, took)
     print(text)
     if options.table:
-        options.table.write_text(text + "\n", encoding="utf-8")
+        before = options.table.read_text(encoding="utf-8") if options.table.exists() else ""
+        notes = "\n" + before[before.index(NOTES) :] if NOTES in before else ""
+        options.table.write_text(text + "\n" + notes, encoding="utf-8")
     done = min(int(own["refused"][1]) for own in counts.values())
     print(json.dumps(summary(counts) | {"simulations": done, "seconds": round(took, 1)}))
 
