@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from growthpace.analysis.curves import curves_of
 from growthpace.analysis.fitting import FITTED, NAN, REFUSED, Fit, Interval, fit
@@ -58,8 +59,8 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
     """
     curves = list(_curves(blocks(item_grades)))
     workers = min(_cores(), len(curves) // WORTH_A_PROCESS)
-    if workers > 1:  # curves know nothing of each other; every worker gets some of each kind
-        with ProcessPoolExecutor(workers) as pool:
+    if workers > 1:  # curves know nothing of each other; every worker gets some of each kind, and one core
+        with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
             parts = list(pool.map(_fitted, [curves[own::workers] for own in range(workers)], repeat(confidence)))
         found = [parts[place % workers][place // workers] for place in range(len(curves))]
     else:
