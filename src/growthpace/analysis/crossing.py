@@ -15,8 +15,7 @@ import pandas as pd
 
 from growthpace.analysis.equivalence import INFINITE, NAN, NEVER, UNDECIDED
 from growthpace.analysis.matrix import Block
-from growthpace.analysis.paired import Curves, falling_through_zero, models_of, not_told_apart, steps_between
-from growthpace.analysis.uncertainty import covers
+from growthpace.analysis.paired import Curves, falling_through_zero, not_told_apart, rows_of_pairs, steps_between
 
 CROSSES = "crosses in range"
 COLUMNS = [
@@ -45,17 +44,7 @@ def crossings(blocks: Iterable[Block], confidence: float) -> pd.DataFrame:
     reason, volume, low, high, ahead_before, ahead_after (the better source below and above the crossing; empty where
     undecided), smallest, largest (of the common range; NaN without one), items, confidence, uncertainty.
     """
-    rows = []
-    for block in blocks:
-        for curves in models_of(block):
-            known = {
-                "suite": block.suite, "ability": block.ability, "in_domain": block.in_domain, "model": curves.model,
-                "parameters": curves.parameters, "items": len(block.items), "confidence": confidence,
-                "uncertainty": covers(block.noise.df > 0, None),
-            }  # fmt: skip
-            for first, second in combinations(curves.volumes, 2):
-                rows += [{**known, **row} for row in _pair(curves, first, second, confidence)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows_of_pairs(blocks, combinations, _pair, confidence), columns=COLUMNS)
 
 
 def _pair(curves: Curves, first: str, second: str, confidence: float) -> list[dict[str, Any]]:

@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from growthpace.analysis.matrix import Block
-from growthpace.analysis.paired import Curves, falling_through_zero, models_of, not_told_apart, steps_between
-from growthpace.analysis.uncertainty import covers
+from growthpace.analysis.paired import Curves, falling_through_zero, not_told_apart, rows_of_pairs, steps_between
 
 IN_RANGE, NEVER, UNDECIDED = "in range", "never in range", "undecided"
 NAN, INFINITE = float("nan"), float("inf")
@@ -58,17 +57,7 @@ def equivalence(blocks: Iterable[Block], confidence: float) -> pd.DataFrame:
     reason (why undecided, or which side), equivalent, low, high (volumes of the first), worth, worth_low, worth_high,
     smallest, largest (volumes of the first), items, confidence, uncertainty (see `uncertainty.covers`).
     """
-    rows = []
-    for block in blocks:
-        for curves in models_of(block):
-            known = {
-                "suite": block.suite, "ability": block.ability, "in_domain": block.in_domain, "model": curves.model,
-                "parameters": curves.parameters, "items": len(block.items), "confidence": confidence,
-                "uncertainty": covers(block.noise.df > 0, None),
-            }  # fmt: skip
-            for first, second in permutations(curves.volumes, 2):
-                rows += [{**known, **row} for row in _pair(curves, first, second, confidence)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows_of_pairs(blocks, permutations, _pair, confidence), columns=COLUMNS)
 
 
 def _pair(curves: Curves, first: str, second: str, confidence: float) -> list[dict[str, Any]]:

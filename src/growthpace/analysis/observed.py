@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from growthpace.analysis.curves import slope_weights
 from growthpace.analysis.matrix import Block
@@ -129,14 +130,21 @@ def curve_of(block: Block, source: str, models: list[str]) -> Curve | None:
     """
     if (own := getattr(block, "curve", None)) is not None:
         return own(source, models)
-    runs = block.runs[(block.runs["kind"] == "grid") & (block.runs["source"] == source)]
-    runs = runs[runs["model"].isin(models)]
-    if runs.empty:
+    found = points_of(block.runs, source, models)
+    if found is None:
         return None
-    cells = [
-        (volume, own["parameters"].iloc[0], own.index.to_numpy())
-        for _, of_model in runs.groupby("model", sort=False)
-        for volume, own in of_model.groupby("volume")
+    volumes, sizes, columns = found
+    return curve_from_arrays(block.sample, block.values, columns, volumes, sizes, block.chances, block.noise)
+
+
+def points_of(
+    runs: pd.DataFrame, source: str, models: list[str]
+) -> tuple[list[int], list[int], list[np.ndarray]] | None:
+    """(volumes, sizes, places of the runs in the table) of a growth curve's points; None without runs of the grid."""
+    own = runs[(runs["kind"] == "grid") & (runs["source"] == source) & runs["model"].isin(models)]
+    points = [
+        (volume, cell["parameters"].iloc[0], cell.index.to_numpy())
+        for _, of_model in own.groupby("model", sort=False)
+        for volume, cell in of_model.groupby("volume")
     ]
-    volumes, sizes, columns = zip(*cells, strict=True)
-    return curve_from_arrays(block.sample, block.values, list(columns), volumes, sizes, block.chances, block.noise)
+    return tuple(map(list, zip(*points, strict=True))) if points else None

@@ -7,15 +7,16 @@ items each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from growthpace.analysis.matrix import Block
-from growthpace.analysis.uncertainty import Noise, Sample, stratum_means, weighted_mean
+from growthpace.analysis.uncertainty import Noise, Sample, covers, stratum_means, weighted_mean
 
 STEPS = 16
 """Places looked at between two volumes; ends of intervals are interpolated between them."""
@@ -151,6 +152,29 @@ def models_of(block: Block) -> Iterator[Curves]:
             columns += by_volume.values()
         parameters = int(runs["parameters"].iloc[0])
         yield Curves(str(model), parameters, cells_of(block, columns), volumes, places)
+
+
+def rows_of_pairs(
+    blocks: Iterable[Block],
+    pairs: Callable[[Iterable[str], int], Iterable[tuple[str, str]]],
+    say: Callable[[Curves, str, str, float], list[dict[str, Any]]],
+    confidence: float,
+) -> list[dict[str, Any]]:
+    """What `say` tells of each pair of sources, beside what is known of the pair: rows of a table.
+
+    pairs: `itertools.combinations`, or `permutations` where the order matters.
+    """
+    rows = []
+    for block in blocks:
+        for curves in models_of(block):
+            known = {
+                "suite": block.suite, "ability": block.ability, "in_domain": block.in_domain, "model": curves.model,
+                "parameters": curves.parameters, "items": len(block.items), "confidence": confidence,
+                "uncertainty": covers(block.noise.df > 0, None),
+            }  # fmt: skip
+            for first, second in pairs(curves.volumes, 2):
+                rows += [{**known, **row} for row in say(curves, first, second, confidence)]
+    return rows
 
 
 def steps_between(knots: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ import numpy as np
 import pandas as pd
 
 from growthpace.analysis.matrix import RUN, Block
-from growthpace.analysis.observed import Curve
+from growthpace.analysis.observed import Curve, points_of
 from growthpace.analysis.paired import Cells, Differences
 from growthpace.analysis.scores import OVERALL
 from growthpace.analysis.uncertainty import Estimate, Noise, Sample, Term, contrast, quantile
@@ -156,17 +156,11 @@ class ScoreBlock(Block):
         D + (K - 1) / K * s s' (they share their directions once D is taken for the unit). A stated correlation gives
         (1 - r) D + r s s'. Order of points as in `observed.curve_of`.
         """
-        runs = self.runs[(self.runs["kind"] == "grid") & (self.runs["source"] == source)]
-        runs = runs[runs["model"].isin(models)]
-        if runs.empty:
+        found = points_of(self.runs, source, models)
+        if found is None:
             return None
-        cells = [
-            (volume, own["parameters"].iloc[0], own.index.to_numpy())
-            for _, of_model in runs.groupby("model", sort=False)
-            for volume, own in of_model.groupby("volume")
-        ]
-        volumes, sizes, columns = zip(*cells, strict=True)
-        deviations, _ = self.sample.deviations(self.values, list(columns))
+        volumes, sizes, columns = found
+        deviations, _ = self.sample.deviations(self.values, columns)
         count, stated = len(columns), self.sample.correlation
         alone, shared = (1.0, (count - 1) / count) if stated == UNKNOWN else (1 - stated, stated)
         parts = [alone * np.diag(own**2) + shared * np.outer(own, own) for own in deviations]
