@@ -65,7 +65,7 @@ def laws(item_grades: pd.DataFrame | Sequence[Block], confidence: float) -> tupl
         found = [parts[place % workers][place // workers] for place in range(len(curves))]
     else:
         found = _fitted(curves, confidence)
-    drawn = [course for _, course in found if course is not None]
+    drawn = [pd.DataFrame(course, columns=CURVE_COLUMNS) for _, course in found if course is not None]
     empty = pd.DataFrame(columns=CURVE_COLUMNS)
     courses = pd.concat(drawn, ignore_index=True) if drawn else empty
     rows = pd.DataFrame([row for row, _ in found], columns=LAW_COLUMNS)
@@ -77,8 +77,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _fitted(curves: Sequence[Named], confidence: float) -> list[tuple[dict[str, Any], pd.DataFrame | None]]:
-    """Of each curve its row in the table, and its law's course where it has one."""
+def _fitted(curves: Sequence[Named], confidence: float) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """Of each curve its row in the table, and its law's course where it has one.
+
+    Without tables of pandas, whose texts are Arrow's: its threads do not survive in a forked process.
+    """
     alone = [curve for _, curve, joint in curves if not joint]
     chosen = iter(choose_all(alone))
     foretold = iter(choose_all([curve.only(curve.volumes < curve.volumes.max()) for curve in alone]))
@@ -158,17 +161,10 @@ def _row(law: Fit, choice: Choice | None, curve: Curve, check: HeldOut) -> dict[
     }  # fmt: skip
 
 
-def _course(key: dict[str, Any], law: Fit) -> pd.DataFrame:
+def _course(key: dict[str, Any], law: Fit) -> dict[str, Any]:
     volumes = np.geomspace(law.curve.volumes.min(), law.curve.volumes.max(), DRAWN)
     found = law.at(volumes)
     named = {name: key[name] for name in ("suite", "ability", "model", "source")}
     ends = {"score": [own.value for own in found], "low": [own.low for own in found]}
-    course = {
-        **named,
-        "form": law.form.name,
-        "holds": law.holds,
-        "volume": volumes,
-        **ends,
-        "high": [own.high for own in found],
-    }
-    return pd.DataFrame(course, columns=CURVE_COLUMNS)
+    about = {**named, "form": law.form.name, "holds": law.holds}
+    return {**about, "volume": volumes, **ends, "high": [own.high for own in found]}
