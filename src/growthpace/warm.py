@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -125,6 +126,7 @@ def _receive(link: socket.socket, size: int) -> bytes:
 
 def serve(listener: socket.socket, light: bool, figures: bool) -> None:
     """Imports what jobs need, then runs each request in a fork until standard input ends."""
+    gc.disable()
     import growthpace.analysis.stage
     import growthpace.cli
     import growthpace.evaluation.grading
@@ -137,12 +139,18 @@ def serve(listener: socket.socket, light: bool, figures: bool) -> None:
         import growthpace.evaluation.predict
         import growthpace.training.run  # noqa: F401
 
+        # What a first model costs every job: its architecture (the demo's), and 900 regular expressions of names.
+        importlib.import_module("transformers.models.llama.modeling_llama")
+        importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
         # Where it is installed, accelerate imports it for every training. It asks CUDA at once where there is a GPU,
         # and forks could not use that; where there is none, it would say so.
         if importlib.util.find_spec("deepspeed") and not torch.cuda.is_available():
             os.environ.setdefault("DS_ACCELERATOR", "cpu")  # here alone: each job has its caller's environment
             importlib.import_module("deepspeed")
 
+    # No fork looks through all that was imported whenever it collects garbage (0.4 s each time), nor copies its pages.
+    gc.freeze()
+    gc.enable()
     signal.signal(UNNEEDED, signal.SIG_IGN)  # from here on the pipe tells, and running jobs are ended properly
     running: dict[int, socket.socket] = {}
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
