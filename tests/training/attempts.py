@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import yaml
 
 import tiny
@@ -38,6 +39,7 @@ MEASURED = (
     "tokens_per_second_per_device",
     "model_flop_utilisation",  # None without a GPU
     "peak_memory_gb",
+    "gpu_hours",
 )
 """What `training.json` tells of how it went, which is never twice the same."""
 
@@ -114,10 +116,11 @@ def attempt(folder: Path, *moments: Moment) -> int:
 
 
 def start_ranks(folder: Path, processes: int, moments: dict[int, Moment] | None = None) -> list:
-    """Starts `growthpace train` in several ranks; moments: {rank: its moment}."""
+    """Starts `growthpace train` in several ranks; moments: {rank: its moment}. On CPUs where there are no two GPUs."""
+    on = {} if torch.cuda.device_count() >= 2 else {"CUDA_VISIBLE_DEVICES": ""}
     ranks = ranks_of(Place(0, 1, "127.0.0.1", _free_port()), processes)
     chosen = moments or {}
-    return [start(folder, *[chosen[n]] if n in chosen else [], variables=v) for n, v in enumerate(ranks)]
+    return [start(folder, *[chosen[n]] if n in chosen else [], variables=on | v) for n, v in enumerate(ranks)]
 
 
 def attempt_ranks(folder: Path, processes: int, moments: dict[int, Moment] | None = None) -> list[int]:

@@ -36,6 +36,7 @@ from growthpace.errors import InputError
 from growthpace.files import read_json
 from growthpace.grid import Grid
 from growthpace.interruptible import BAD_INPUT, STOPPED
+from growthpace.training import ranks as ranks_module
 from growthpace.training.launch import Place, find_place, ranks_of
 from growthpace.training.ranks import Ranks
 from growthpace.training.schedule import linear
@@ -295,6 +296,17 @@ def test_another_number_of_ranks_is_refused(processes, world, monkeypatch):
 
 
 @pytest.mark.filterwarnings("error")
+def test_more_ranks_than_gpus_are_refused(monkeypatch):
+    for name, value in {"RANK": 1, "WORLD_SIZE": 4, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(ranks_module, "listen", lambda: None)
+    monkeypatch.setattr(ranks_module.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(ranks_module.torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match=r"small\.processes is 4, 2 of them on this node, which shows 1 GPU "):
+        Ranks.join("small", 4, 1)
+
+
 def test_settings_name_ranks_only_where_there_are_several():
     one = Grid(tiny.describe_study(Path("base")))
     assert not {"processes", "distribution"} & one.run_settings(tiny.RUN).keys()

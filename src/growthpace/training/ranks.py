@@ -39,7 +39,7 @@ class Ranks:
         MASTER_PORT); a process alone where the study wants one.
 
         threads: of the CPU; deepspeed: whether even one process needs the environment of a rank. Raises `InputError`
-        where there are not as many ranks as `processes`, the study's.
+        where there are not as many ranks as `processes`, the study's, or more on this node than it has GPUs.
         """
         world = int(os.environ.get("WORLD_SIZE", 1))
         if world != processes:
@@ -57,6 +57,12 @@ class Ranks:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # see `launch`
         backend = "gloo"
         if torch.cuda.is_available():
+            here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+            if here > gpus:
+                raise InputError(
+                    f"models.{model}.processes is {processes}, {here} of them on this node, which shows "
+                    f"{gpus} GPU{'' if gpus == 1 else 's'} (allowed: as many processes as GPUs, or fewer)"
+                )
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
             backend = "cpu:gloo,cuda:nccl"
         if not dist.is_initialized():
