@@ -137,7 +137,8 @@ def kill_at_random(folder: Path, processes: int, kills: int, seed: int) -> int:
     for _ in range(kills):
         begun, more = history.read_text().count("\n") if history.exists() else 0, chance.choice([0, 1, 1, 2])
         # It does not run away from a busy machine: soon after, it waits for its end.
-        ranks = start_ranks(folder, processes, {0: Moment(STEP, count=more + 3, signal=signal.SIGSTOP)})
+        stop = Moment(STEP, count=more + 3, signal=signal.SIGSTOP)
+        ranks = start_ranks(folder, processes, {0: stop}) if processes > 1 else [start(folder, stop)]
         waiting_for(folder, ranks[0], begun + more)
         time.sleep(chance.expovariate(30))  # most in the step or the state that follows
         for rank in chance.sample(ranks, processes):
