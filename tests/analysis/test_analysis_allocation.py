@@ -88,6 +88,16 @@ def test_a_curve_is_its_form_between_its_points_and_beyond():
     assert scores(ended, ended.scores[None], own * 2)[0] == pytest.approx(0.6 - 0.3 * (own * 2) ** -0.9, abs=0.01)
 
 
+def test_scores_that_no_form_can_reach_are_a_constant_at_the_bound():
+    """Draws may lie wholly outside [0, 1], where every form is passed over."""
+    curve = response("a", 0.0).curve
+    count = len(curve.volumes)
+    outside = np.stack([np.full(count, -0.3), np.full(count, 1.4), np.full(count, 0.4)])
+    found = scores(curve, outside, np.array(OWN, float))
+    assert found[:2].tolist() == [[0.0] * len(OWN), [1.0] * len(OWN)]
+    assert found[2] == pytest.approx(np.full(len(OWN), 0.4), abs=1e-6)
+
+
 def test_noise_alone_is_shrunk_away_and_real_differences_stay():
     rng = np.random.default_rng(0)
     covariance = 0.02**2 * np.eye(4) + 0.03**2

@@ -108,13 +108,16 @@ def scores(curve: Curve, observed: np.ndarray, volumes: np.ndarray) -> np.ndarra
     Each row is fitted anew by every form of volume with fewer parameters than points, by generalised least squares over
     a grid of shapes, and takes the form with the least chi2 + 2 * parameters (Akaike 1974, IEEE Transactions on
     Automatic Control 19, for a known covariance). Fits whose start or ceiling leaves [0, 1], or that fall where their
-    form demands growth, are passed over. Scores are cut to [0, 1].
+    form demands growth, are passed over; a constant cut to [0, 1] never is, so that there is always one. Scores are cut
+    to [0, 1].
     """
     observed, volumes = np.asarray(observed, float), np.asarray(volumes, float)
     whitening = np.linalg.inv(np.linalg.cholesky(curve.covariance))
     seen = observed @ whitening.T
-    least = np.full(len(observed), np.inf)
-    found = np.empty((len(observed), len(volumes)))
+    ones = whitening.sum(axis=1)
+    level = np.clip(seen @ ones / (ones @ ones), 0, 1)[:, None]
+    least = ((seen - level * ones) ** 2).sum(axis=1) + 2
+    found = np.repeat(level, len(volumes), axis=1)
     for form in FORMS.values():
         if form.joint or len(form.parameters) >= len(curve.volumes):
             continue
