@@ -80,12 +80,16 @@ def cells() -> list[Cell]:
         for name, law, factor in (("linear", linear, 4), ("saturating", saturating, 4), ("bent", saturating, 2)):
             found.append(Cell(f"shift_{name}_{size}", law, _shifted(law, factor), items, seeds, factor))
         found.append(Cell(f"equal_{size}", linear, linear, items, seeds, 1))
-        found.append(Cell(f"flat_{size}", lambda v: 0.45 + 0 * v, lambda v: 0.45 + 0 * v, items, seeds))
-        flat = lambda v: 0.46 + 0 * v  # noqa: E731
-        found.append(Cell(f"crossing_{size}", linear, flat, items, seeds, None, 160.0))
-        near = lambda v: 0.30 + 0.01 * np.log(v / 10) / np.log(4)  # noqa: E731
+        found.append(Cell(f"flat_{size}", _line(0.45, 0.0), _line(0.45, 0.0), items, seeds))
+        found.append(Cell(f"crossing_{size}", linear, _line(0.46, 0.0), items, seeds, None, 160.0))
+        near = _line(0.30, 0.01)
         found.append(Cell(f"margin_{size}", near, near, items, seeds, 1))
     return found
+
+
+def _line(first: float, pace: float):
+    """A straight line in log volume: `first` at 10 items, `pace` (a fraction) more for each fourfold."""
+    return lambda volume: first + pace * np.log(volume / 10) / np.log(4)
 
 
 def _shifted(law, factor):

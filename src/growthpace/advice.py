@@ -66,7 +66,7 @@ def weights_of(text: str) -> dict[str, float]:
 def advised(study: Study, paths: Paths, mix: Mix, runs: list[Run]) -> dict[str, Any]:
     """What `analysis.allocation.allocate` finds for a mix with `advice`, as plain values; `runs` of the grid are used
     as far as they are graded. See docs/advise.md for the keys."""
-    from growthpace.analysis.allocation import Allocation, allocate
+    from growthpace.analysis.allocation import REFUSED, Allocation, allocate
     from growthpace.analysis.matrix import blocks
     from growthpace.analysis.responses import own_curve
     from growthpace.data.pools import pool_sizes
@@ -94,7 +94,6 @@ def advised(study: Study, paths: Paths, mix: Mix, runs: list[Run]) -> dict[str, 
             else:
                 responses.setdefault(ability, []).append(response)
     if reason:
-        from growthpace.analysis.allocation import REFUSED
         from growthpace.data.datasets import equally
 
         equal = equally(study, "advice", mix, lambda *pool: pools[pool])

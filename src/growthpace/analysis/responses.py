@@ -116,10 +116,10 @@ def scores(curve: Curve, observed: np.ndarray, volumes: np.ndarray) -> np.ndarra
     seen = observed @ whitening.T
     ones = whitening.sum(axis=1)
     level = np.clip(seen @ ones / (ones @ ones), 0, 1)[:, None]
-    least = ((seen - level * ones) ** 2).sum(axis=1) + 2
+    least = ((seen - level * ones) ** 2).sum(axis=1) + 2  # the constant
     found = np.repeat(level, len(volumes), axis=1)
     for form in FORMS.values():
-        if form.joint or len(form.parameters) >= len(curve.volumes):
+        if form.joint or form.growth == "flat" or len(form.parameters) >= len(curve.volumes):
             continue
         criterion, fitted = _fitted(curve, form, whitening, seen, volumes)
         better = criterion < least
@@ -153,7 +153,7 @@ def _fitted(curve: Curve, form: Form, whitening, seen, volumes) -> tuple[np.ndar
     if form.start:
         basis = np.stack([across, up], axis=1)
         fixed = np.zeros_like(up)
-    else:  # it starts at chance, or does not move at all
+    else:  # it starts at chance
         basis, fixed = up[:, None], curve.chance * across
     normal = basis @ basis.transpose(0, 2, 1)
     size = basis.shape[1]
@@ -168,7 +168,7 @@ def _fitted(curve: Curve, form: Form, whitening, seen, volumes) -> tuple[np.ndar
     start = ends[:, 0] if form.start else np.full(chi2.shape, curve.chance)
     ceiling = ends[:, -1]
     allowed = (ceiling >= 0) & (ceiling <= 1) & (start >= 0) & (start <= 1)
-    if form.rises and form.growth != "flat":
+    if form.rises:
         allowed &= ceiling >= start
     chi2 = np.where(allowed, chi2, np.inf)
     best, rows = chi2.argmin(axis=0), np.arange(len(seen))
